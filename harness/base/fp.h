@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Floating-point formats as numbers: rounding to and from storage types, unit roundoffs, ulps.
+ * Written apart from the kernels' own conversions (kernels/common/half.h) so that each checks the
+ * other. */
+#ifndef ATT_FP_H
+#define ATT_FP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attn.h"
+
+/* What a type does to numbers. */
+typedef struct att_format {
+    double unit;          /* unit roundoff u: 2^-53, 2^-24, 2^-11 (f16), 2^-8 (bf16), 2^-4, 2^-3 */
+    double tiny;          /* smallest normal */
+    double half_subnormal; /* half the smallest subnormal: what underflow can lose */
+    double largest;       /* largest finite */
+} att_format;
+
+/* The format of a float dtype; all zeros for others. */
+att_format att_fp_format(int32_t dtype);
+
+/* Reads element i of a typed array as double (exact); float, int and U8 types. */
+double att_fp_load(const void *data, int32_t dtype, int64_t i);
+/* Rounds x to nearest even and stores it as element i (saturating to Inf as IEEE does; e4m3: NaN). */
+void att_fp_store(void *data, int32_t dtype, int64_t i, double x);
+/* x rounded to dtype. */
+double att_fp_round(int32_t dtype, double x);
+/* Spacing of the format at x: 2 u 2^floor(log2 max(|x|, tiny)). */
+double att_fp_ulp(const att_format *format, double x);
+
+/* "f32", "bf16", ... and back; -1 if unknown. */
+const char *att_dtype_name(int32_t dtype);
+int32_t att_dtype_named(const char *name);
+
+#endif

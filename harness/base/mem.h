@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guarded memory: buffers that show who reads or writes past them.
+ *
+ * aligned: starts on 64 bytes, NaN-patterned red zones on both sides, checked by att_guard_check;
+ * flush:   ends exactly at a PROT_NONE page (and begins after one, slack filled with the pattern).
+ * Both are filled with the pattern 0xFF.. (a NaN in every float type here) when made. */
+#ifndef ATT_MEM_H
+#define ATT_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum att_placement { ATT_PLACE_ALIGNED = 0, ATT_PLACE_FLUSH } att_placement;
+
+typedef struct att_guard {
+    void *data;  /* `bytes` usable bytes */
+    size_t bytes;
+    void *map;   /* the whole mapping */
+    size_t map_bytes;
+} att_guard;
+
+/* false: no memory.  bytes may be 0. */
+bool att_guard_make(att_guard *out, size_t bytes, att_placement placement);
+/* The number of red-zone bytes that changed. */
+size_t att_guard_changed(const att_guard *guard);
+/* Makes the buffer read-only (inputs during a call) or writable again. */
+void att_guard_freeze(att_guard *guard, bool frozen);
+void att_guard_drop(att_guard *guard);
+
+/* a * b * c, false on overflow. */
+bool att_size_mul(size_t a, size_t b, size_t *out);
+
+#endif
