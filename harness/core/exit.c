@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exit.h"
+
+#include <stddef.h>
+
+int att_exit_worse(int a, int b)
+{
+    static const int order[] = {ATT_EXIT_PASS,    ATT_EXIT_INCONCLUSIVE, ATT_EXIT_FAIL,
+                                ATT_EXIT_NOTHING, ATT_EXIT_INCOMPLETE,   ATT_EXIT_CORRUPT,
+                                ATT_EXIT_USAGE,   ATT_EXIT_INTERRUPT,    ATT_EXIT_TERMINATED};
+    int at_a = -1, at_b = -1;
+
+    for (int i = 0; i < (int)(sizeof order / sizeof *order); i++) {
+        if (order[i] == a)
+            at_a = i;
+        if (order[i] == b)
+            at_b = i;
+    }
+    return at_b > at_a ? b : a;
+}
+
+int att_exit_of(att_status status)
+{
+    static const int codes[] = {
+        [ATT_OK] = ATT_EXIT_PASS,         [ATT_UNSUPPORTED] = ATT_EXIT_NOTHING,
+        [ATT_INVALID] = ATT_EXIT_USAGE,   [ATT_NO_MEMORY] = ATT_EXIT_INCOMPLETE,
+        [ATT_FAILED] = ATT_EXIT_FAIL,     [ATT_IO] = ATT_EXIT_INCOMPLETE,
+        [ATT_CORRUPT] = ATT_EXIT_CORRUPT,
+    };
+
+    if ((size_t)status >= sizeof codes / sizeof *codes)
+        return ATT_EXIT_FAIL;
+    return codes[status];
+}
