@@ -8,13 +8,20 @@
 PROFILE ?= release
 B       := build/$(PROFILE)
 CC      ?= gcc
+PREFIX  ?= /usr/local
 PKGS    := libcjson openblas libpcre2-8 sqlite3 libxxhash libcrypto
 MODEL   := datasets/models/SmolLM2-135M-Instruct.Q4_1.gguf
+DEPS    := gcc libc6-dev make pkg-config git ca-certificates libcunit1-dev libcjson-dev \
+           libopenblas-pthread-dev libpcre2-dev libsqlite3-dev libxxhash-dev libssl-dev sqlite3 \
+           gnuplot-nox python3 python3-pip python3-jsonschema
+PEERS   := python3-venv python3-dev g++ cmake
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CFLAGS  += -std=c11 -D_GNU_SOURCE -g $(WARN) -fno-strict-aliasing -pthread -MMD -MP \
-           -I. -Ikernels -Iharness $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -pthread
+           -I. -Ikernels -Iharness $(PKG_CFLAGS)
+LDLIBS  += $(PKG_LIBS) -lm -ldl -pthread
 OPT_release  := -O2
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan     := -O1 -fsanitize=thread
@@ -33,20 +40,72 @@ FLAGS_v4 := -march=x86-64-v4 -mprefer-vector-width=512
 
 KERNEL_SRC := $(wildcard kernels/exact/*.c kernels/sparse/*.c kernels/linear/*.c kernels/memory/*.c \
                 kernels/heads/*.c kernels/controls/*.c kernels/zoo/*.c)
-HOUSE_SRC  := kernels/table.c $(wildcard datasets/*.c harness/base/*.c harness/core/*.c harness/model/*.c \
+HOUSE_SRC  := $(wildcard kernels/table.c datasets/*.c harness/base/*.c harness/core/*.c harness/model/*.c \
                 harness/gate/*.c evals/*.c evals/*/*.c reports/*.c)
+PLOT_SRC   := $(wildcard reports/plots/*.gp)
 CLI_SRC    := $(wildcard harness/cli/*.c)
 TEST_SRC   := $(wildcard */tests/test_*.c */*/tests/test_*.c)
 PLUGIN_SRC := $(wildcard harness/core/tests/plugins/*.c kernels/plugin/*.c)
+ALL_SRC     = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
 KERNEL_OBJ := $(foreach l,$(LEVELS),$(KERNEL_SRC:%.c=$(B)/%.$(l).o))
-HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o)
+HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%.gp=$(B)/%.gp.o)
 CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o)
 TESTS      := $(TEST_SRC:%.c=$(B)/%)
 PLUGINS    := $(PLUGIN_SRC:%.c=$(B)/%.so)
 LIB        := $(B)/libattest.a
+ATTEST     := $(if $(CLI_SRC),$(B)/attest)
 
-all: $(B)/attest $(PLUGINS) ## build build/release/attest
+all: $(LIB) $(ATTEST) $(PLUGINS) ## build the program: build/release/attest
+
+deps: ## install Debian packages and fetch the language model
+	@ci/scripts/deps.sh $(DEPS)
+	@$(MAKE) --no-print-directory model
+
+model: ## fetch and check the language model alone
+	@ci/scripts/model.sh $(MODEL)
+
+eval: all model ## the release evaluation: a verdict on every kernel, reports in runs/latest
+	$(ATTEST) run --suite release
+
+gate: all ## what a pull request must pass, under a minute
+	$(ATTEST) run --suite gate
+
+smoke: all ## a few seconds, while editing
+	$(ATTEST) run --suite smoke
+
+bench: all ## how fast the kernels and the model's forward pass are
+	$(ATTEST) bench
+
+test: all $(TESTS) ## every unit test and source check; last line: N passed, N failed, N skipped
+	@ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh
+
+asan tsan: ## the tests under AddressSanitizer + UBSan, or ThreadSanitizer
+	@$(MAKE) --no-print-directory PROFILE=$@ test
+
+coverage: ## the tests with gcov, line coverage a room
+	@$(MAKE) --no-print-directory PROFILE=coverage test
+	@ci/scripts/coverage.sh build/coverage
+
+lint: ## include rules, rows, text rules, formatting, cppcheck where installed
+	@ci/scripts/lint.sh
+
+format: ## clang-format every C file
+	clang-format -i $(ALL_SRC)
+
+peers: ## a virtual environment with what attest is compared with (builds llama-cpp-python)
+	@ci/scripts/deps.sh $(PEERS)
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet numpy gguf llama-cpp-python
+
+install: all ## install below DESTDIR and PREFIX (/usr/local)
+	@ci/scripts/install.sh $(ATTEST) '$(DESTDIR)' '$(PREFIX)'
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 define LEVEL_RULE
 $(B)/%.$(1).o: %.c
@@ -59,6 +118,18 @@ $(foreach l,$(LEVELS),$(eval $(call LEVEL_RULE,$(l))))
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(if $(filter $<,$(NOFMA)),-ffp-contract=off) -c $< -o $@
+
+# A gnuplot script becomes bytes in the program: _binary_reports_plots_<stem>_gp_start and _end.
+$(B)/%.gp.o: %.gp
+	@mkdir -p $(@D)
+	$(LD) -r -b binary -z noexecstack $< -o $@
+
+# What was built from what, for env.c; rewritten only when it says something else.
+$(B)/harness/core/env.o: CFLAGS += -I$(B)
+$(B)/harness/core/env.o: $(B)/build.h
+$(B)/build.h: FORCE
+	@mkdir -p $(@D)
+	@ci/scripts/build_info.sh '$(CC)' '$(strip $(CFLAGS))' '$(PREFIX)' $@
 
 $(LIB): $(KERNEL_OBJ) $(HOUSE_OBJ)
 	@rm -f $@
@@ -77,7 +148,5 @@ $(TESTS): $(B)/%: $(B)/%.o $(LIB)
 .SECONDARY:
 -include $(shell find build/$(PROFILE) -name '*.d' 2>/dev/null)
 
-clean: ## remove what was built
-	rm -rf build
-
-.PHONY: all clean
+FORCE:
+.PHONY: FORCE all deps model eval gate smoke bench test asan tsan coverage lint format peers install clean help

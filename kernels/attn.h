@@ -31,9 +31,9 @@ typedef enum att_status {
     ATT_UNSUPPORTED, /* the kernel says it can't do this; a hole in coverage, never a pass */
     ATT_INVALID,     /* the caller's arguments contradict each other */
     ATT_NO_MEMORY,
-    ATT_FAILED,      /* anything else; the text says what */
-    ATT_IO,          /* a file could not be read or written */
-    ATT_CORRUPT      /* a file or message is not what it claims to be */
+    ATT_FAILED, /* anything else; the text says what */
+    ATT_IO,     /* a file could not be read or written */
+    ATT_CORRUPT /* a file or message is not what it claims to be */
 } att_status;
 
 typedef enum att_dtype {
@@ -88,19 +88,20 @@ typedef enum att_op {
 
 /* Rules of the linear family; S is the state [Dk,Dv] of a head, kept in f32. */
 typedef enum att_rule {
-    ATT_RULE_LINEAR = 0,   /* S += k v^T;                  o = scale * S^T q */
-    ATT_RULE_LINEAR_ELU1,  /* phi = elu + 1: S += phi(k) v^T, z += phi(k), o = S^T phi(q) / (z . phi(q)) */
-    ATT_RULE_RETENTION,    /* S = gamma_h S + k v^T,       gamma_h = 1 - 2^(-5-h) */
-    ATT_RULE_GLA,          /* S = diag(exp g) S + k v^T */
-    ATT_RULE_DELTA,        /* S += beta k (v - S^T k)^T */
-    ATT_RULE_GATED_DELTA,  /* S = exp(g) S, then the delta update reads the decayed S */
-    ATT_RULE_SSD           /* S = exp(g) S + k v^T, scale 1 */
+    ATT_RULE_LINEAR = 0,  /* S += k v^T;                  o = scale * S^T q */
+    ATT_RULE_LINEAR_ELU1, /* phi = elu + 1: S += phi(k) v^T, z += phi(k),
+                           * o = S^T phi(q) / (z . phi(q)) */
+    ATT_RULE_RETENTION,   /* S = gamma_h S + k v^T,       gamma_h = 1 - 2^(-5-h) */
+    ATT_RULE_GLA,         /* S = diag(exp g) S + k v^T */
+    ATT_RULE_DELTA,       /* S += beta k (v - S^T k)^T */
+    ATT_RULE_GATED_DELTA, /* S = exp(g) S, then the delta update reads the decayed S */
+    ATT_RULE_SSD          /* S = exp(g) S + k v^T, scale 1 */
 } att_rule;
 
 /* The linear family's extra inputs and outputs (ATT_OP_RECUR).  The output is read after the
  * update.  Query heads group over state heads as in GQA. */
 typedef struct att_recur {
-    int32_t rule;        /* att_rule */
+    int32_t rule; /* att_rule */
     int32_t reserved;
     att_tensor g;        /* log decay, natural: [B,Hkv,S,Dk] or [B,Hkv,S,1] */
     att_tensor beta;     /* [B,Hkv,S,1] */
@@ -110,7 +111,7 @@ typedef struct att_recur {
     att_tensor z_out;
 } att_recur;
 
-/* Gradients (ATT_OP_ATTEND_BACKWARD).  Inputs: dout, and the forward's out and lse in the problem. */
+/* Gradients (ATT_OP_ATTEND_BACKWARD).  Inputs: dout, and the forward's out and lse (problem). */
 typedef struct att_grad {
     att_tensor dout; /* as out */
     att_tensor dq, dk, dv;
@@ -160,39 +161,40 @@ typedef struct att_problem {
     uint64_t flags; /* none defined yet; an unknown flag means UNSUPPORTED */
 
     int64_t batch, heads_q, heads_kv, q_len, kv_len, head_dim, value_dim;
-    att_tensor q;   /* [B,Hq,Sq,Dk]; varlen: [1,Hq,total_q,Dk] */
-    att_tensor k;   /* [B,Hkv,Skv,Dk]; varlen: [1,Hkv,total_k,Dk]; paged: [pages,Hkv,page_size,Dk] */
-    att_tensor v;   /* as k, with Dv */
+    att_tensor q; /* [B,Hq,Sq,Dk]; varlen: [1,Hq,total_q,Dk] */
+    att_tensor k; /* [B,Hkv,Skv,Dk]; varlen: [1,Hkv,total_k,Dk]; paged: [pages,Hkv,page_size,Dk] */
+    att_tensor v; /* as k, with Dv */
     att_tensor out; /* [B,Hq,Sq,Dv] */
     att_tensor lse; /* f32 (f64 for the oracle) [B,Hq,Sq] as shape {1,B,Hq,Sq}; natural log, without
                      * the sink; not given = not wanted */
 
-    double scale;   /* NaN = head_dim^-1/2 */
-    double softcap; /* 0 = off */
-    int32_t causal; /* att_causal */
-    int32_t acc_dtype; /* requested accumulator, att_dtype; F32 unless said */
-    int64_t window_left, window_right; /* inclusive keys each side of the query position; -1 = unlimited */
+    double scale;         /* NaN = head_dim^-1/2 */
+    double softcap;       /* 0 = off */
+    int32_t causal;       /* att_causal */
+    int32_t acc_dtype;    /* requested accumulator, att_dtype; F32 unless said */
+    int64_t window_left;  /* inclusive keys before the query position; -1 = unlimited */
+    int64_t window_right; /* and after it */
 
-    att_tensor bias;         /* additive, any float type, broadcast right-aligned to (B,Hq,Sq,Skv) */
-    att_tensor mask;         /* U8, nonzero = attend, broadcast likewise */
+    att_tensor bias; /* additive, any float type, broadcast right-aligned to (B,Hq,Sq,Skv) */
+    att_tensor mask; /* U8, nonzero = attend, broadcast likewise */
     att_tensor alibi_slopes; /* f32 [Hq]: adds -m_h * |p - key position| */
     att_tensor sinks;        /* f32 [Hq]: the denominator gains exp(z_h); no value is added */
     att_tensor q_positions;  /* I64 [B,Sq] as shape {1,1,B,Sq} */
     att_tensor k_positions;  /* I64 [B,Skv] likewise; not given: key position = j */
 
-    att_tensor cu_q, cu_k;   /* I32 [B+1]: packed sequences; rows past a length stay untouched */
-    att_tensor q_lengths;    /* I32 [B]: used rows of each sequence */
-    att_tensor kv_lengths;   /* I32 [B] */
+    att_tensor cu_q, cu_k; /* I32 [B+1]: packed sequences; rows past a length stay untouched */
+    att_tensor q_lengths;  /* I32 [B]: used rows of each sequence */
+    att_tensor kv_lengths; /* I32 [B] */
 
-    att_tensor block_table;  /* I32 [B,pages a sequence]; entries past the length are ignored */
-    int64_t page_size;       /* 0 = not paged */
+    att_tensor block_table; /* I32 [B,pages a sequence]; entries past the length are ignored */
+    int64_t page_size;      /* 0 = not paged */
 
-    att_tensor block_mask;   /* U8, broadcast right-aligned to (B,Hq,ceil(Sq/bq),ceil(Skv/bk)) */
+    att_tensor block_mask; /* U8, broadcast right-aligned to (B,Hq,ceil(Sq/bq),ceil(Skv/bk)) */
     int64_t block_q, block_k;
 
     att_quant k_quant, v_quant;
 
-    const att_recur *recur;  /* the section of the operator that needs it, NULL for the others */
+    const att_recur *recur; /* the section of the operator that needs it, NULL for the others */
     const att_grad *grad;
     const att_rope *rope;
     const att_merge *merge;
@@ -269,15 +271,15 @@ typedef struct att_precision {
 
 /* Cost of one problem, useful work and executed work apart. */
 typedef struct att_cost {
-    double keys_read;     /* K/V rows really read, a query head and query row, summed */
-    double flops_useful;  /* 2 P (Dk + Dv), P allowed pairs */
+    double keys_read;    /* K/V rows really read, a query head and query row, summed */
+    double flops_useful; /* 2 P (Dk + Dv), P allowed pairs */
     double flops_executed;
     double kv_bytes_read;
-    double state_bytes;   /* what must be kept between steps for a context of kv_len */
+    double state_bytes; /* what must be kept between steps for a context of kv_len */
 } att_cost;
 
-#define ATT_TRAIT_DETERMINISTIC 1u      /* bitwise equal over runs */
-#define ATT_TRAIT_THREAD_INVARIANT 2u   /* bitwise equal over thread counts */
+#define ATT_TRAIT_DETERMINISTIC    1u /* bitwise equal over runs */
+#define ATT_TRAIT_THREAD_INVARIANT 2u /* bitwise equal over thread counts */
 
 /* Why something is unsupported or failed: NUL-terminated text in the caller's buffer. */
 typedef struct att_reason {
@@ -291,7 +293,8 @@ typedef struct att_kernel att_kernel;
 /* A KV cache under test (ATT_OP_SESSION).  `p` states shapes and dtypes; k and v in append hold the
  * new tokens.  rollback keeps the first `length` tokens. */
 typedef struct att_session_ops {
-    att_status (*open)(const att_kernel *self, const att_problem *p, const att_scratch *s, att_session **out);
+    att_status (*open)(const att_kernel *self, const att_problem *p, const att_scratch *s,
+                       att_session **out);
     att_status (*append)(att_session *session, const att_problem *p);
     att_status (*attend)(att_session *session, const att_problem *p);
     att_status (*rollback)(att_session *session, int64_t length);
@@ -309,9 +312,9 @@ struct att_kernel {
     int32_t class_;       /* att_class */
     uint32_t traits;      /* ATT_TRAIT_* */
     att_precision precision;
-    int64_t align;        /* of q, k, v, out data in bytes; 0 = element */
-    int64_t over_read;    /* bytes it may read past a buffer's end; 0 for honest kernels */
-    double margin;        /* APPROX: declared non-inferiority margin in accuracy; 0 = none declared */
+    int64_t align;     /* of q, k, v, out data in bytes; 0 = element */
+    int64_t over_read; /* bytes it may read past a buffer's end; 0 for honest kernels */
+    double margin;     /* APPROX: declared non-inferiority margin in accuracy; 0 = none declared */
     const att_param *params; /* ends with name == NULL; NULL = none */
 
     /* OK, or UNSUPPORTED with a reason.  Must not look at tensor contents. */
@@ -329,7 +332,8 @@ struct att_kernel {
 
     /* Operators; NULL = not offered. */
     att_status (*attend)(const att_kernel *self, const att_problem *p, const att_scratch *s);
-    att_status (*attend_backward)(const att_kernel *self, const att_problem *p, const att_scratch *s);
+    att_status (*attend_backward)(const att_kernel *self, const att_problem *p,
+                                  const att_scratch *s);
     att_status (*recur)(const att_kernel *self, const att_problem *p, const att_scratch *s);
     /* The pairs the kernel attends to: allowed[((b*Hq + h)*Sq + i)*Skv + j] = 0 or 1, contiguous,
      * already intersected with the problem's own rules. */
@@ -337,8 +341,10 @@ struct att_kernel {
                          uint8_t *allowed);
     att_status (*rope)(const att_kernel *self, const att_problem *p, const att_scratch *s);
     att_status (*merge)(const att_kernel *self, const att_problem *p, const att_scratch *s);
-    att_status (*quantise)(const att_kernel *self, const att_problem *p, const att_scratch *s);   /* k -> out */
-    att_status (*dequantise)(const att_kernel *self, const att_problem *p, const att_scratch *s); /* k -> out */
+    att_status (*quantise)(const att_kernel *self, const att_problem *p,
+                           const att_scratch *s); /* k -> out */
+    att_status (*dequantise)(const att_kernel *self, const att_problem *p,
+                             const att_scratch *s); /* k -> out */
     const att_session_ops *session;
 };
 
@@ -381,7 +387,8 @@ static inline att_tensor att_tensor_dense(void *data, int32_t dtype, int64_t n0,
 }
 
 /* Offset, in elements, of (i0,i1,i2,i3). */
-static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1, int64_t i2, int64_t i3)
+static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1, int64_t i2,
+                                    int64_t i3)
 {
     return i0 * t->stride[0] + i1 * t->stride[1] + i2 * t->stride[2] + i3 * t->stride[3];
 }

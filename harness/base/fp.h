@@ -12,10 +12,10 @@
 
 /* What a type does to numbers. */
 typedef struct att_format {
-    double unit;          /* unit roundoff u: 2^-53, 2^-24, 2^-11 (f16), 2^-8 (bf16), 2^-4, 2^-3 */
-    double tiny;          /* smallest normal */
+    double unit;           /* unit roundoff u: 2^-53, 2^-24, 2^-11 (f16), 2^-8 (bf16), 2^-4, 2^-3 */
+    double tiny;           /* smallest normal */
     double half_subnormal; /* half the smallest subnormal: what underflow can lose */
-    double largest;       /* largest finite */
+    double largest;        /* largest finite */
 } att_format;
 
 /* The format of a float dtype; all zeros for others. */
@@ -23,7 +23,7 @@ att_format att_fp_format(int32_t dtype);
 
 /* Reads element i of a typed array as double (exact); float, int and U8 types. */
 double att_fp_load(const void *data, int32_t dtype, int64_t i);
-/* Rounds x to nearest even and stores it as element i (saturating to Inf as IEEE does; e4m3: NaN). */
+/* Rounds x to nearest even and stores it as element i (beyond the largest: Inf; e4m3: NaN). */
 void att_fp_store(void *data, int32_t dtype, int64_t i, double x);
 /* x rounded to dtype. */
 double att_fp_round(int32_t dtype, double x);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Strict JSON on top of cJSON, and a writer that does not lose numbers.
  *
- * cJSON 1.7.15 prints doubles lossily, accepts duplicate keys, trailing text and 1e999: reading here
- * refuses what a strict parser would, and writing prints "%.17g" itself. */
+ * cJSON 1.7.15 prints doubles lossily, accepts duplicate keys, trailing text and 1e999: reading
+ * here refuses what a strict parser would, and writing prints "%.17g" itself. */
 #ifndef ATT_JSON_H
 #define ATT_JSON_H
 
@@ -16,7 +16,8 @@
 
 /* Parses text[0..length).  Refuses trailing text, duplicate keys, non-finite numbers, NUL inside
  * strings, nesting over 64.  `name` (a file's path) opens the message.  *out: cJSON_Delete it. */
-att_status att_json_parse(const char *text, size_t length, const char *name, cJSON **out, att_why *why);
+att_status att_json_parse(const char *text, size_t length, const char *name, cJSON **out,
+                          att_why *why);
 /* The same for a whole file of at most `limit` bytes. */
 att_status att_json_read(const char *path, size_t limit, cJSON **out, att_why *why);
 
@@ -24,7 +25,7 @@ att_status att_json_read(const char *path, size_t limit, cJSON **out, att_why *w
 const cJSON *att_json_get(const cJSON *object, const char *key);
 /* Typed members: false if absent or of another type. */
 bool att_json_text(const cJSON *object, const char *key, const char **out);
-bool att_json_real(const cJSON *object, const char *key, double *out); /* {"nonfinite":"nan"|"inf"|"-inf"} too */
+bool att_json_real(const cJSON *object, const char *key, double *out); /* {"nonfinite": ...} too */
 bool att_json_int(const cJSON *object, const char *key, int64_t *out);
 
 /* Writers: an escaped string; a number that round-trips (17 digits), non-finite values as

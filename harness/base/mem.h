@@ -13,9 +13,9 @@
 typedef enum att_placement { ATT_PLACE_ALIGNED = 0, ATT_PLACE_FLUSH } att_placement;
 
 typedef struct att_guard {
-    void *data;  /* `bytes` usable bytes */
+    void *data; /* `bytes` usable bytes */
     size_t bytes;
-    void *map;   /* the whole mapping */
+    void *map; /* the whole mapping */
     size_t map_bytes;
 } att_guard;
 

@@ -25,7 +25,8 @@ att_rng att_rng_make(uint64_t seed, const char *name)
 
 att_rng att_rng_split(const att_rng *parent, uint64_t index)
 {
-    return (att_rng){.key = mix(parent->key + mix(index * 0xd1342543de82ef95u + 0x2545f4914f6cdd1du))};
+    return (att_rng){
+        .key = mix(parent->key + mix(index * 0xd1342543de82ef95u + 0x2545f4914f6cdd1du))};
 }
 
 uint64_t att_rng_u64(att_rng *rng)
@@ -48,7 +49,7 @@ double att_rng_normal(att_rng *rng)
 
 uint64_t att_rng_below(att_rng *rng, uint64_t bound)
 {
-    uint64_t limit = UINT64_MAX - UINT64_MAX % bound; /* a multiple of bound: no value is favoured */
+    uint64_t limit = UINT64_MAX - UINT64_MAX % bound; /* a multiple of bound: all equally likely */
     uint64_t draw;
 
     do
@@ -62,7 +63,8 @@ void att_rng_shuffle(att_rng *rng, void *items, size_t n, size_t size)
     unsigned char *bytes = items;
 
     for (size_t i = n; i > 1; i--) {
-        unsigned char *a = bytes + (i - 1) * size, *b = bytes + (size_t)att_rng_below(rng, i) * size;
+        unsigned char *a = bytes + (i - 1) * size,
+                      *b = bytes + (size_t)att_rng_below(rng, i) * size;
         for (size_t k = 0; a != b && k < size; k++) {
             unsigned char swap = a[k];
             a[k] = b[k];

@@ -20,9 +20,10 @@ att_rng att_rng_make(uint64_t seed, const char *name);
 att_rng att_rng_split(const att_rng *parent, uint64_t index);
 
 uint64_t att_rng_u64(att_rng *rng);
-double att_rng_unit(att_rng *rng);                     /* uniform in [0, 1) */
-double att_rng_normal(att_rng *rng);                   /* mean 0, variance 1 */
-uint64_t att_rng_below(att_rng *rng, uint64_t bound);  /* uniform in [0, bound), unbiased; bound > 0 */
+double att_rng_unit(att_rng *rng);   /* uniform in [0, 1) */
+double att_rng_normal(att_rng *rng); /* mean 0, variance 1 */
+/* Uniform in [0, bound), unbiased; bound > 0. */
+uint64_t att_rng_below(att_rng *rng, uint64_t bound);
 
 /* A uniformly random order of the n items of `size` bytes at `items`. */
 void att_rng_shuffle(att_rng *rng, void *items, size_t n, size_t size);

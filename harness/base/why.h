@@ -12,7 +12,9 @@ typedef struct att_why {
 } att_why;
 
 /* printf into why (which may be NULL); text that does not fit is cut. */
-__attribute__((format(printf, 2, 3)))
+static inline void att_why_set(att_why *why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 static inline void att_why_set(att_why *why, const char *format, ...)
 {
     if (!why)

@@ -13,12 +13,13 @@
 typedef struct att_ctx att_ctx;
 
 /* ------------------------------------------------------------------- the case */
-const char *att_ctx_line(const att_ctx *x);                    /* the whole case line */
-const char *att_ctx_task(const att_ctx *x);                    /* "" where the eval has no tasks */
-int64_t att_ctx_int(const att_ctx *x, const char *name);       /* a declared INT parameter */
-double att_ctx_real(const att_ctx *x, const char *name);       /* REAL or INT */
-const char *att_ctx_word(const att_ctx *x, const char *name);  /* WORD */
-const char *att_ctx_option(const att_ctx *x, const char *name); /* run-wide: "model" (GGUF path), "datasets"; NULL if not given */
+const char *att_ctx_line(const att_ctx *x);                   /* the whole case line */
+const char *att_ctx_task(const att_ctx *x);                   /* "" where the eval has no tasks */
+int64_t att_ctx_int(const att_ctx *x, const char *name);      /* a declared INT parameter */
+double att_ctx_real(const att_ctx *x, const char *name);      /* REAL or INT */
+const char *att_ctx_word(const att_ctx *x, const char *name); /* WORD */
+/* Run-wide: "model" (GGUF path), "datasets"; NULL if not given. */
+const char *att_ctx_option(const att_ctx *x, const char *name);
 
 /* The stream `name` of this case: a function of (seed, id without the kernel), so that every kernel
  * meets the same items.  att_ctx_group_rng: of (seed, eval, the group's parameters) only, so that
@@ -48,9 +49,10 @@ att_status att_ctx_oracle(att_ctx *x, att_op op, const att_problem *p);
 /* One number under a name of the eval's metric table. */
 void att_ctx_record(att_ctx *x, const char *metric, double value);
 /* The same with a sample size and an interval (NAN, NAN for none). */
-void att_ctx_record_n(att_ctx *x, const char *metric, double value, int64_t n, double lo, double hi);
+void att_ctx_record_n(att_ctx *x, const char *metric, double value, int64_t n, double lo,
+                      double hi);
 /* One item of a probe, in item order: hit, the cluster it shares a context with, a continuous score
- * (gold margin; NAN = none), a coordinate 0..1 (depth; NAN = none), and a short note ("" = none). */
+ * (gold margin; NAN = none), a coordinate 0..1 (depth; NAN = none), a short note ("" = none). */
 void att_ctx_item(att_ctx *x, int hit, int32_t cluster, double score, double at, const char *note);
 /* A bug or convention that explains the failure, with its ratio (smaller explains better). */
 void att_ctx_diagnose(att_ctx *x, const char *fault, double ratio, const char *text);

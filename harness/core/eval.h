@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An eval measures; it never judges.  One file, one `const att_eval att_eval_<stem>` at its end, one
- * row in evals/evals.def.  Limits are declared in the metric table and applied by core/verdict. */
+/* An eval measures; it never judges.  One file, one `const att_eval att_eval_<stem>` at its end,
+ * one row in evals/evals.def.  Limits are declared in the metric table; core/verdict applies
+ * them. */
 #ifndef ATT_EVAL_H
 #define ATT_EVAL_H
 
@@ -13,30 +14,30 @@ typedef enum att_better { ATT_LOWER = -1, ATT_NEITHER = 0, ATT_HIGHER = 1 } att_
 
 /* A number an eval records.  `limit`: the contract, value <= limit (LOWER) or >= limit (HIGHER),
  * fail-closed; NAN = shown, not judged.  `contract_of`: which classes the limit binds. */
-#define ATT_BINDS_EXACT 1u
+#define ATT_BINDS_EXACT  1u
 #define ATT_BINDS_APPROX 2u
-#define ATT_BINDS_OWN 4u
-#define ATT_BINDS_ALL 7u
+#define ATT_BINDS_OWN    4u
+#define ATT_BINDS_ALL    7u
 typedef struct att_metric_spec {
     const char *name; /* NULL ends the table */
     const char *unit; /* "count", "ratio", "share", "nats", "keys", "bytes", "s" ... */
     att_better better;
     double limit;
-    unsigned binds;   /* ATT_BINDS_* */
+    unsigned binds; /* ATT_BINDS_* */
     const char *help;
 } att_metric_spec;
 
 typedef struct att_eval {
-    const char *name;             /* "parity", "needle", "lm" ... */
+    const char *name; /* "parity", "needle", "lm" ... */
     const char *summary;
-    const char *const *tasks;     /* NULL-terminated ("lm.needle": task "needle" of eval "lm"); NULL = none */
-    const att_param *params;      /* ends with name == NULL */
+    const char *const *tasks; /* "lm.needle": task "needle" of eval "lm"; NULL ends, NULL = none */
+    const att_param *params;  /* ends with name == NULL */
     const att_metric_spec *metrics;
-    const char *group_by;         /* parameters, space separated, that make a group beside seed and
-                                   * (for group_kernel) the kernel; NULL = no sharing */
-    bool group_kernel;            /* the kernel is part of the group key */
-    double chance;                /* accuracy by guessing, for the items; NAN = not a probe (may be
-                                   * overridden by recording metric "chance") */
+    const char *group_by; /* parameters, space separated, that make a group beside seed and
+                           * (for group_kernel) the kernel; NULL = no sharing */
+    bool group_kernel;    /* the kernel is part of the group key */
+    double chance;        /* accuracy by guessing, for the items; NAN = not a probe (may be
+                           * overridden by recording metric "chance") */
     /* false: this combination makes no sense; covering arrays leave it out.  NULL = all valid. */
     bool (*valid)(const att_value *params);
     /* Estimated seconds on one core, for the plan and the timeout; NULL = 0.01. */

@@ -21,7 +21,7 @@ typedef enum att_outcome {
     ATT_CRASH,
     ATT_TIMEOUT,
     ATT_NOT_RUN,
-    ATT_HOLE,         /* unsupported */
+    ATT_HOLE, /* unsupported */
     ATT_NO_POWER,
     ATT_INCONCLUSIVE,
     ATT_OUTCOMES
@@ -33,11 +33,11 @@ typedef struct att_metric {
     char *name, *unit;
     att_better better;
     double value;
-    int64_t n;           /* 0 = not a sample */
-    double lo, hi;       /* interval; NAN = none */
-    double limit;        /* NAN = not judged */
-    double baseline;     /* NAN = none */
-    int verdict;         /* 1 holds, 0 violated, -1 not judged */
+    int64_t n;       /* 0 = not a sample */
+    double lo, hi;   /* interval; NAN = none */
+    double limit;    /* NAN = not judged */
+    double baseline; /* NAN = none */
+    int verdict;     /* 1 holds, 0 violated, -1 not judged */
 } att_metric;
 
 typedef struct att_item {
@@ -54,25 +54,25 @@ typedef struct att_diagnosis {
 
 /* One case.  Strings are owned, NULL where there is nothing to say. */
 typedef struct att_record {
-    char *line;     /* with seed */
-    char *id;       /* without */
-    char *measure;  /* "lm.needle" */
-    char *kernel;   /* canonical, with parameters */
-    char *params;   /* the rest of the line, canonical */
+    char *line;    /* with seed */
+    char *id;      /* without */
+    char *measure; /* "lm.needle" */
+    char *kernel;  /* canonical, with parameters */
+    char *params;  /* the rest of the line, canonical */
     uint64_t seed;
     int32_t class_; /* att_class of the kernel */
     double margin;  /* its declared non-inferiority margin; 0 = none */
     bool required;
     att_outcome status;
     char *reason;
-    int signal;     /* 0 = none */
+    int signal; /* 0 = none */
     att_metric *metrics;
     size_t n_metrics;
     att_item *items;
     size_t n_items;
     att_diagnosis *diagnoses;
     size_t n_diagnoses;
-    double chance;  /* NAN = not a probe */
+    double chance; /* NAN = not a probe */
     double seconds;
     int64_t peak_bytes;
 } att_record;
@@ -96,20 +96,21 @@ typedef struct att_result {
     char *run_id;
     char *suite;
     char *plan_hash;
-    int64_t shard, shards;  /* 1 of 1 unless sharded */
-    char *status;           /* "complete", "incomplete", "interrupted" */
+    int64_t shard, shards;              /* 1 of 1 unless sharded */
+    char *status;                       /* "complete", "incomplete", "interrupted" */
     att_text_pair *tool, *env, *inputs; /* inputs: name, sha256 */
     size_t n_tool, n_env, n_inputs;
     char *env_class;
-    att_record *records;    /* in plan order */
+    att_record *records; /* in plan order */
     size_t n_records;
     att_comparison *comparisons;
     size_t n_comparisons;
     double seconds;
 } att_result;
 
-const att_metric *att_record_metric(const att_record *record, const char *name); /* NULL if absent */
-/* Value of `name=` in the case's parameters as text into out[size]; false if left at its default. */
+/* NULL if absent. */
+const att_metric *att_record_metric(const att_record *record, const char *name);
+/* Value of `name=` in the case's parameters as text into out[size]; false if left at default. */
 bool att_record_param(const att_record *record, const char *name, char *out, size_t size);
 
 void att_record_clear(att_record *record);

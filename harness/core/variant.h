@@ -6,7 +6,7 @@
 
 #include "attn.h"
 
-/* Layers first..last (inclusive) use `kernel` with `values` (declared order; NULL = no parameters). */
+/* Layers first..last (inclusive) use `kernel` with `values` (declared order; NULL = none). */
 typedef struct att_variant_part {
     int64_t first, last;
     const att_kernel *kernel;
@@ -14,8 +14,8 @@ typedef struct att_variant_part {
 } att_variant_part;
 
 typedef struct att_variant {
-    const char *text;  /* canonical: defaults left out, declared order */
-    size_t parts;      /* 1 unless a plan; a single part covers all layers */
+    const char *text; /* canonical: defaults left out, declared order */
+    size_t parts;     /* 1 unless a plan; a single part covers all layers */
     const att_variant_part *part;
 } att_variant;
 
