@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The oracle's other operators: the linear family's recurrences, rotary embedding, LSE merge.
+ *
+ *   recur: a step at a time, all in double; error <= (t + Dk) 2^-52 times the recurrence on
+ *          absolute values.  Rules: Katharopoulos 2020 (linear_elu1), Sun 2023 (retention), Yang
+ * 2023 (gla), Schlag 2021 (delta), Yang 2024 (gated delta), Dao and Gu 2024 (ssd). rope:  pair (x1,
+ * x2) -> (x1 c - x2 s, x1 s + x2 c), Su 2021. merge: LSE = m + ln sum exp(l_i - m),  o = sum
+ * exp(l_i - LSE) o_i. */
+#ifndef ATT_REFERENCE_OTHER_H
+#define ATT_REFERENCE_OTHER_H
+
+#include "reference_sum.h"
+#include "reference_view.h"
+
+static inline double ref_at(const att_tensor *t, int64_t i0, int64_t i1, int64_t i2, int64_t i3)
+{
+    return ref_load(t->data, t->dtype, ref_broadcast(t, i0, i1, i2, i3));
+}
+
+/* State of one (sequence, state head): S[Dk][Dv], z[Dk]. */
+typedef struct ref_state {
+    double *s, *z, *k, *v, *q, *o;
+    int64_t dk, dv;
+} ref_state;
+
+static inline size_t ref_state_doubles(const att_problem *p)
+{
+    size_t dk = (size_t)p->head_dim, dv = (size_t)p->value_dim;
+    return dk * dv + 3 * dk + 2 * dv;
+}
+
+static inline ref_state ref_state_of(const att_problem *p, double *room)
+{
+    ref_state st = {.dk = p->head_dim, .dv = p->value_dim, .s = room};
+    st.z = st.s + st.dk * st.dv;
+    st.k = st.z + st.dk;
+    st.q = st.k + st.dk;
+    st.v = st.q + st.dk;
+    st.o = st.v + st.dv;
+    return st;
+}
+
+static inline double ref_elu1(double x)
+{
+    return x > 0 ? x + 1 : exp(x);
+}
+
+/* One step's decay and write; k and v hold this step's rows. */
+static inline void ref_state_step(ref_state *st, const att_recur *r, int64_t b, int64_t h,
+                                  int64_t t)
+{
+    int delta = r->rule == ATT_RULE_DELTA || r->rule == ATT_RULE_GATED_DELTA;
+    int gated = r->rule == ATT_RULE_GLA || r->rule == ATT_RULE_GATED_DELTA ||
+                r->rule == ATT_RULE_SSD;
+
+    for (int64_t c = 0; c < st->dk; c++) {
+        double decay = 1;
+        if (r->rule == ATT_RULE_RETENTION)
+            decay = 1 - ldexp(1.0, (int)(-5 - h));
+        if (gated)
+            decay = exp(ref_at(&r->g, b, h, t, c));
+        for (int64_t d = 0; d < st->dv; d++)
+            st->s[c * st->dv + d] *= decay;
+        if (r->rule == ATT_RULE_LINEAR_ELU1) {
+            st->k[c] = ref_elu1(st->k[c]);
+            st->z[c] += st->k[c];
+        }
+    }
+    if (delta) {
+        double beta = ref_at(&r->beta, b, h, t, 0);
+        for (int64_t d = 0; d < st->dv; d++)
+            st->o[d] = 0;
+        for (int64_t c = 0; c < st->dk; c++)
+            for (int64_t d = 0; d < st->dv; d++)
+                st->o[d] += st->s[c * st->dv + d] * st->k[c];
+        for (int64_t d = 0; d < st->dv; d++)
+            st->v[d] = beta * (st->v[d] - st->o[d]);
+    }
+    for (int64_t c = 0; c < st->dk; c++)
+        for (int64_t d = 0; d < st->dv; d++)
+            st->s[c * st->dv + d] += st->k[c] * st->v[d];
+}
+
+static inline void ref_state_read(ref_state *st, const att_recur *r, double scale)
+{
+    ref_sum norm = {0, 0};
+
+    for (int64_t d = 0; d < st->dv; d++)
+        st->o[d] = 0;
+    for (int64_t c = 0; c < st->dk; c++) {
+        double x = r->rule == ATT_RULE_LINEAR_ELU1 ? ref_elu1(st->q[c]) : st->q[c];
+        ref_add(&norm, x * st->z[c]);
+        for (int64_t d = 0; d < st->dv; d++)
+            st->o[d] += st->s[c * st->dv + d] * x;
+    }
+    for (int64_t d = 0; d < st->dv; d++)
+        st->o[d] = r->rule == ATT_RULE_LINEAR_ELU1 ? st->o[d] / ref_total(&norm) : scale * st->o[d];
+}
+
+static inline void ref_state_move(ref_state *st, const att_recur *r, int64_t b, int64_t h, int out)
+{
+    const att_tensor *s = out ? &r->state_out : &r->state_in, *z = out ? &r->z_out : &r->z_in;
+
+    for (int64_t c = 0; c < st->dk; c++) {
+        for (int64_t d = 0; d < st->dv; d++) {
+            double *at = &st->s[c * st->dv + d];
+            if (!out)
+                *at = s->data ? ref_at(s, b, h, c, d) : 0;
+            else if (s->data)
+                ref_store(s->data, s->dtype, att_tensor_at(s, b, h, c, d), *at);
+        }
+        if (!out)
+            st->z[c] = z->data ? ref_at(z, b, h, 0, c) : 0;
+        else if (z->data)
+            ref_store(z->data, z->dtype, att_tensor_at(z, b, h, 0, c), st->z[c]);
+    }
+}
+
+static inline att_status ref_recur(const att_problem *p, double *room)
+{
+    const att_recur *r = p->recur;
+    ref_state st = ref_state_of(p, room);
+    int64_t group = p->heads_kv ? p->heads_q / p->heads_kv : 1;
+    double scale = r->rule == ATT_RULE_SSD && isnan(p->scale) ? 1.0 : att_scale(p);
+    ref_sequence s;
+
+    for (int64_t b = 0; b < p->batch; b++) {
+        if (ref_sequence_of(p, b, &s) != ATT_OK || s.nq != s.nk)
+            return ATT_INVALID;
+        for (int64_t h = 0; h < p->heads_kv; h++) {
+            ref_state_move(&st, r, b, h, 0);
+            for (int64_t t = 0; t < s.nk; t++) {
+                ref_row(&p->k, &p->k_quant, s.kb, h, s.k0 + t, st.dk, st.k);
+                ref_row(&p->v, &p->v_quant, s.kb, h, s.k0 + t, st.dv, st.v);
+                ref_state_step(&st, r, b, h, t);
+                for (int64_t hq = h * group; hq < (h + 1) * group; hq++) {
+                    ref_row(&p->q, NULL, s.qb, hq, s.q0 + t, st.dk, st.q);
+                    ref_state_read(&st, r, scale);
+                    for (int64_t d = 0; d < st.dv; d++)
+                        ref_store(p->out.data, p->out.dtype,
+                                  att_tensor_at(&p->out, s.qb, hq, s.q0 + t, d), st.o[d]);
+                }
+            }
+            ref_state_move(&st, r, b, h, 1);
+        }
+    }
+    return ATT_OK;
+}
+
+static inline att_status ref_rope(const att_problem *p)
+{
+    const att_rope *r = p->rope;
+    int64_t half = r->rotary_dim / 2;
+
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t h = 0; h < p->heads_q; h++)
+            for (int64_t i = 0; i < p->q_len; i++) {
+                int64_t position = i;
+                if (p->q_positions.data)
+                    position = ref_int(&p->q_positions, p->q_positions.shape[2] == 1 ? 0 : b, i);
+                for (int64_t c = 0; c < half; c++) {
+                    int64_t one = r->pairing == ATT_ROPE_HALF ? c : 2 * c;
+                    int64_t two = r->pairing == ATT_ROPE_HALF ? c + half : 2 * c + 1;
+                    double x1 = ref_at(&p->q, b, h, i, one), x2 = ref_at(&p->q, b, h, i, two);
+                    double turn = (double)position *
+                                  pow(r->theta, -2.0 * (double)c / (double)(2 * half));
+                    double co = r->cos.data ? ref_at(&r->cos, 0, b, i, c) : cos(turn);
+                    double si = r->sin.data ? ref_at(&r->sin, 0, b, i, c) : sin(turn);
+                    ref_store(p->out.data, p->out.dtype, att_tensor_at(&p->out, b, h, i, one),
+                              x1 * co - x2 * si);
+                    ref_store(p->out.data, p->out.dtype, att_tensor_at(&p->out, b, h, i, two),
+                              x1 * si + x2 * co);
+                }
+                for (int64_t d = 2 * half; d < p->head_dim; d++)
+                    ref_store(p->out.data, p->out.dtype, att_tensor_at(&p->out, b, h, i, d),
+                              ref_at(&p->q, b, h, i, d));
+            }
+    return ATT_OK;
+}
+
+/* LSE of all parts at one row; -inf where all are empty. */
+static inline double ref_merge_lse(const att_merge *m, int64_t b, int64_t h, int64_t i)
+{
+    double top = -(double)INFINITY;
+    ref_sum sum = {0, 0};
+
+    for (int64_t part = 0; part < m->parts; part++) {
+        double l = ref_at(&m->lses[part], 0, b, h, i);
+        top = isnan(l) || l > top ? l : top;
+    }
+    if (top == -(double)INFINITY)
+        return top;
+    for (int64_t part = 0; part < m->parts; part++)
+        ref_add(&sum, exp(ref_at(&m->lses[part], 0, b, h, i) - top));
+    return top + log(ref_total(&sum));
+}
+
+static inline att_status ref_merge(const att_problem *p)
+{
+    const att_merge *m = p->merge;
+
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t h = 0; h < p->heads_q; h++)
+            for (int64_t i = 0; i < p->q_len; i++) {
+                double lse = ref_merge_lse(m, b, h, i), share = 1;
+                if (p->sinks.data)
+                    share = 1 / (1 + exp(ref_load(p->sinks.data, p->sinks.dtype,
+                                                  h * p->sinks.stride[3]) -
+                                         lse));
+                for (int64_t d = 0; d < p->value_dim; d++) {
+                    ref_sum o = {0, 0};
+                    for (int64_t part = 0; part < m->parts; part++) {
+                        double l = ref_at(&m->lses[part], 0, b, h, i);
+                        if (l != -(double)INFINITY)
+                            ref_add(&o, exp(l - lse) * ref_at(&m->outs[part], b, h, i, d));
+                    }
+                    ref_store(p->out.data, p->out.dtype, att_tensor_at(&p->out, b, h, i, d),
+                              lse == -(double)INFINITY ? 0 : share * ref_total(&o));
+                }
+                if (p->lse.data)
+                    ref_store(p->lse.data, p->lse.dtype, att_tensor_at(&p->lse, 0, b, h, i), lse);
+            }
+    return ATT_OK;
+}
+
+#endif
