@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Storage formats as numbers.  x = (-1)^s 2^(e - bias) (1 + m / 2^bits), subnormals below 2^(1 - bias).
+/* Storage formats as numbers.  x = (-1)^s 2^(e - bias) (1 + m / 2^bits), subnormals below 2^(1 -
+ * bias).
  *
  * Reading is exact.  Writing takes the double's own bits: the mantissa is cut at the format's last
  * place and rounded to nearest even in integer arithmetic, so that no rounding happens twice. */
@@ -57,7 +58,8 @@ att_format att_fp_format(int32_t dtype)
         return f;
     f.unit = power(of[dtype].unit);
     f.tiny = power(of[dtype].tiny);
-    f.half_subnormal = power(of[dtype].subnormal) / 2; /* f64: rounds to 0, which is what it can hold */
+    f.half_subnormal = power(of[dtype].subnormal) /
+                       2; /* f64: rounds to 0, which is what it can hold */
     switch (dtype) {
     case ATT_F64:
         f.largest = 0x1.fffffffffffffp+1023;
@@ -110,7 +112,8 @@ static unsigned pack(const layout *l, double x)
         return sign;
     uint64_t mantissa = (bits & 0xfffffffffffffu) | 0x10000000000000u;
     int drop = 52 - l->mantissa_bits + (e < 1 - l->bias ? 1 - l->bias - e : 0);
-    uint64_t kept = mantissa >> drop, rest = mantissa & ((1ull << drop) - 1), half = 1ull << (drop - 1);
+    uint64_t kept = mantissa >> drop, rest = mantissa & ((1ull << drop) - 1),
+             half = 1ull << (drop - 1);
     kept += rest > half || (rest == half && (kept & 1));
     /* A normal number's implicit one adds 1 to the exponent field, and so does a carry. */
     uint64_t pattern = kept;
@@ -203,9 +206,9 @@ double att_fp_ulp(const att_format *format, double x)
 }
 
 static const char *const names[ATT_DTYPES] = {
-    [ATT_F32] = "f32",         [ATT_F64] = "f64",         [ATT_F16] = "f16",   [ATT_BF16] = "bf16",
-    [ATT_F8_E4M3] = "f8_e4m3", [ATT_F8_E5M2] = "f8_e5m2", [ATT_I8] = "i8",     [ATT_Q8_0] = "q8_0",
-    [ATT_Q4_0] = "q4_0",       [ATT_I32] = "i32",         [ATT_I64] = "i64",   [ATT_U8] = "u8",
+    [ATT_F32] = "f32",         [ATT_F64] = "f64",         [ATT_F16] = "f16", [ATT_BF16] = "bf16",
+    [ATT_F8_E4M3] = "f8_e4m3", [ATT_F8_E5M2] = "f8_e5m2", [ATT_I8] = "i8",   [ATT_Q8_0] = "q8_0",
+    [ATT_Q4_0] = "q4_0",       [ATT_I32] = "i32",         [ATT_I64] = "i64", [ATT_U8] = "u8",
 };
 
 const char *att_dtype_name(int32_t dtype)

@@ -2,8 +2,8 @@
 /* Guarded memory by mmap: [no access][slack 0xff | data | slack 0xff][no access].
  *
  * aligned: data starts on 64 bytes, at least 64 pattern bytes on each side, then the pages without
- * access; flush: data ends at the second one.  A page costs 4 KiB however small the buffer is; what is
- * gained is that a single byte read past the end stops the process at the very instruction. */
+ * access; flush: data ends at the second one.  A page costs 4 KiB however small the buffer is; what
+ * is gained is that a single byte read past the end stops the process at the very instruction. */
 #include "base/mem.h"
 
 #include <stdint.h>

@@ -27,7 +27,7 @@ size_t att_guard_changed(const att_guard *guard);
 void att_guard_freeze(att_guard *guard, bool frozen);
 void att_guard_drop(att_guard *guard);
 
-/* a * b * c, false on overflow. */
+/* a * b, false on overflow. */
 bool att_size_mul(size_t a, size_t b, size_t *out);
 
 #endif

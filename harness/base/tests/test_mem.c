@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/tests/suite.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+typedef enum touch { READ_PAST, READ_BEFORE, WRITE_FROZEN, READ_LAST } touch;
+
+/* The signal that ends a child which touches the buffer that way; 0 = it lived. */
+static int signal_of(const att_guard *guard, touch how)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0) {
+        volatile unsigned char *bytes = guard->data, *map = guard->map;
+        signal(SIGSEGV, SIG_DFL); /* a sanitiser's handler would turn the signal into an exit */
+        signal(SIGBUS, SIG_DFL);
+        unsigned char seen = 0;
+        if (how == READ_PAST)
+            seen = bytes[guard->bytes];
+        else if (how == READ_BEFORE)
+            seen = map[0];
+        else if (how == WRITE_FROZEN)
+            bytes[0] = 1;
+        else
+            seen = bytes[guard->bytes - 1];
+        _exit(seen == 254);
+    }
+    CU_ASSERT_FATAL(child > 0);
+    CU_ASSERT_EQUAL_FATAL(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void reading_one_byte_past_a_flush_buffer_dies(void)
+{
+    for (size_t bytes = 1; bytes < 9000; bytes = bytes * 3 + 1) {
+        att_guard guard;
+        CU_ASSERT_FATAL(att_guard_make(&guard, bytes, ATT_PLACE_FLUSH));
+        CU_ASSERT_EQUAL(signal_of(&guard, READ_LAST), 0);
+        CU_ASSERT_EQUAL(signal_of(&guard, READ_PAST), SIGSEGV);
+        CU_ASSERT_EQUAL(signal_of(&guard, READ_BEFORE), SIGSEGV);
+        att_guard_drop(&guard);
+    }
+}
+
+static void an_empty_flush_buffer_lies_at_the_guard(void)
+{
+    att_guard guard;
+
+    CU_ASSERT_FATAL(att_guard_make(&guard, 0, ATT_PLACE_FLUSH));
+    CU_ASSERT_EQUAL(signal_of(&guard, READ_PAST), SIGSEGV);
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 0);
+    att_guard_drop(&guard);
+    CU_ASSERT_PTR_NULL(guard.map);
+}
+
+static void writing_into_a_frozen_buffer_dies_and_thawing_lets_it(void)
+{
+    att_guard guard;
+
+    CU_ASSERT_FATAL(att_guard_make(&guard, 100, ATT_PLACE_ALIGNED));
+    att_guard_freeze(&guard, true);
+    CU_ASSERT_EQUAL(signal_of(&guard, WRITE_FROZEN), SIGSEGV);
+    CU_ASSERT_EQUAL(signal_of(&guard, READ_LAST), 0);
+    att_guard_freeze(&guard, false);
+    CU_ASSERT_EQUAL(signal_of(&guard, WRITE_FROZEN), 0);
+    att_guard_drop(&guard);
+}
+
+static void aligned_buffers_start_on_64_bytes_between_counted_red_zones(void)
+{
+    att_guard guard;
+
+    CU_ASSERT_FATAL(att_guard_make(&guard, 40, ATT_PLACE_ALIGNED));
+    CU_ASSERT_EQUAL((uintptr_t)guard.data % 64, 0);
+    unsigned char *bytes = guard.data;
+    for (int i = -64; i < 40 + 64; i++)
+        CU_ASSERT_EQUAL(bytes[i], 0xff);
+    memset(bytes, 0, 40);
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 0);
+    bytes[40] = 0;
+    bytes[-1] = 0;
+    bytes[-64] = 0;
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 3);
+    att_guard_drop(&guard);
+}
+
+static void impossible_sizes_are_refused(void)
+{
+    att_guard guard;
+    size_t product;
+
+    CU_ASSERT_FALSE(att_guard_make(&guard, SIZE_MAX - 100, ATT_PLACE_ALIGNED));
+    CU_ASSERT_FALSE(att_guard_make(&guard, SIZE_MAX / 2, ATT_PLACE_FLUSH));
+    CU_ASSERT_FALSE(att_size_mul(SIZE_MAX / 2, 3, &product));
+    CU_ASSERT_TRUE(att_size_mul(SIZE_MAX / 2, 2, &product));
+    CU_ASSERT_EQUAL(product, SIZE_MAX - 1);
+}
+
+int main(void)
+{
+    static const CU_TestInfo tests[] = {
+        {"reading_one_byte_past_a_flush_buffer_dies", reading_one_byte_past_a_flush_buffer_dies},
+        {"an_empty_flush_buffer_lies_at_the_guard", an_empty_flush_buffer_lies_at_the_guard},
+        {"writing_into_a_frozen_buffer_dies_and_thawing_lets_it",
+         writing_into_a_frozen_buffer_dies_and_thawing_lets_it},
+        {"aligned_buffers_start_on_64_bytes_between_counted_red_zones",
+         aligned_buffers_start_on_64_bytes_between_counted_red_zones},
+        {"impossible_sizes_are_refused", impossible_sizes_are_refused},
+        CU_TEST_INFO_NULL,
+    };
+    return att_suite_run("mem", tests);
+}
