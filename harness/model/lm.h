@@ -29,11 +29,12 @@ att_lm_shape att_lm_shape_of(const att_lm *lm);
 /* Token ids of UTF-8 text; special tokens (<|im_start|>) are recognised.  *ids is malloc'd. */
 att_status att_lm_tokens(const att_lm *lm, const char *text, size_t length, int32_t **ids,
                          size_t *n, att_why *why);
-/* The bytes of one token into out (not terminated), at most `size`; returns how many it has. */
+/* The bytes of one token into out (not terminated); returns how many; at most `size` are written.
+ */
 size_t att_lm_piece(const att_lm *lm, int32_t id, char *out, size_t size);
 
-/* ---- KV cache of one sequence.  K and V are [layer][kv head][capacity][head_dim] f32,
- * K after RoPE. */
+/* ---- KV cache of one sequence.  K and V are [layer][kv head][capacity][head_dim] f32, K after
+ * RoPE. */
 att_status att_kv_make(const att_lm *lm, int64_t capacity, att_kv **out, att_why *why);
 /* A copy-on-write child that starts with the parent's tokens; the parent must stay unchanged while
  * children live.  Cheap: pages are shared until written. */
