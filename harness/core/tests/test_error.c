@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/tests/suite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fp.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "core/error.h"
+
+/* ------------------------------------------------- rows of datasets/reference/numeric_rule.json */
+
+static double real(const cJSON *row, const char *key)
+{
+    double x = (double)NAN;
+
+    CU_ASSERT_FATAL(att_json_real(row, key, &x));
+    return x;
+}
+
+static int64_t length(const cJSON *row, const char *key)
+{
+    return cJSON_GetArraySize(att_json_get(row, key));
+}
+
+/* Element (i, j) of a nested list, or i of a flat one (j < 0). */
+static double element(const cJSON *row, const char *key, int64_t i, int64_t j)
+{
+    const cJSON *at = cJSON_GetArrayItem(att_json_get(row, key), (int)i);
+
+    at = j < 0 ? at : cJSON_GetArrayItem(at, (int)j);
+    CU_ASSERT_FATAL(cJSON_IsNumber(at));
+    return at->valuedouble;
+}
+
+static double *numbers(size_t n)
+{
+    double *x = calloc(n ? n : 1, sizeof *x);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(x);
+    return x;
+}
+
+static bool near(double got, double want)
+{
+    return fabs(got - want) <= 1e-9 * fabs(want);
+}
+
+static unsigned wrong_elements(const cJSON *row, const char *key, const double *got, int64_t dv)
+{
+    unsigned wrong = 0;
+
+    for (int64_t d = 0; d < dv; d++)
+        wrong += !near(got[d], element(row, key, length(row, key) > 1 ? d : 0, -1));
+    return wrong;
+}
+
+static void check_row(const cJSON *row)
+{
+    int64_t n = length(row, "k"), dk = length(row, "q"), dv = length(row, "o"),
+            wide = att_error_pad(dv);
+    double *s = numbers((size_t)(3 * n + n * wide + 6 * wide)), *a = s + n, *x = a + n, *v = x + n;
+    double *results = v + n * wide, scale = real(row, "scale");
+    const double **rows = calloc((size_t)n, sizeof *rows);
+    att_units u = {real(row, "u_acc"), real(row, "u_p"),      real(row, "w_p"),
+                   real(row, "u_out"), real(row, "tiny_out"), 0};
+    att_error_row out = {results,
+                         results + wide,
+                         results + 2 * wide,
+                         results + 3 * wide,
+                         results + 4 * wide,
+                         results + 5 * wide,
+                         0,
+                         0,
+                         0,
+                         0,
+                         0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(rows);
+    for (int64_t j = 0; j < n; j++) {
+        double extra = element(row, "extra", j, -1), dot = 0;
+        for (int64_t d = 0; d < dk; d++) {
+            double product = element(row, "q", d, -1) * element(row, "k", j, d);
+            dot += product;
+            a[j] += fabs(product) * scale;
+        }
+        s[j] = dot * scale + extra;
+        x[j] = extra != 0 ? fabs(s[j]) + fabs(dot * scale) : 0;
+        for (int64_t d = 0; d < dv; d++)
+            v[j * wide + d] = element(row, "v", j, d);
+        rows[j] = v + j * wide;
+    }
+    att_error_keys keys = {n, dk, dv, false, s, a, x, rows};
+    CU_ASSERT_EQUAL(att_error_row_of(&keys, &u, &out), ATT_OK);
+    CU_ASSERT_EQUAL(wrong_elements(row, "sigma", out.sigma, dv), 0);
+    CU_ASSERT_EQUAL(wrong_elements(row, "B", out.bound, dv), 0);
+    CU_ASSERT_EQUAL(wrong_elements(row, "hull_lo", out.hull_lo, dv), 0);
+    CU_ASSERT_EQUAL(wrong_elements(row, "hull_hi", out.hull_hi, dv), 0);
+    CU_ASSERT(near(out.nu, real(row, "nu")));
+    CU_ASSERT(near(out.tau, real(row, "tau")));
+    for (int64_t d = 0; d < dv; d++)
+        CU_ASSERT(fabs(out.o[d] - element(row, "o", d, -1)) <= 1e-14);
+    free(s);
+    free(rows);
+}
+
+static void the_rule_agrees_with_every_stored_row(void)
+{
+    cJSON *rows = NULL;
+    att_why why = {""};
+    int checked = 0;
+
+    CU_ASSERT_EQUAL_FATAL(
+        att_json_read("datasets/reference/numeric_rule.json", 1 << 20, &rows, &why), ATT_OK);
+    for (const cJSON *row = rows->child; row; row = row->next, checked++)
+        check_row(row);
+    CU_ASSERT_EQUAL(checked, 24);
+    cJSON_Delete(rows);
+}
+
+/* --------------------------------------------------------------------- whole problems */
+
+#define N 5
+#define D 4
+
+/* One head, two queries, N keys; the oracle's answer by plain loops in long double. */
+typedef struct toy {
+    double q[2 * D], k[N * D], v[N * D], out[2 * D], lse[2], bias[N];
+    float sink, slope, got[2 * D], got_lse[2];
+    uint8_t allowed[2 * N];
+    att_problem p;
+} toy;
+
+static double toy_logit(const toy *t, int i, int j)
+{
+    double s = 0;
+
+    for (int d = 0; d < D; d++)
+        s += t->q[i * D + d] * t->k[j * D + d];
+    s /= 2;
+    if (t->p.softcap > 0)
+        s = t->p.softcap * tanh(s / t->p.softcap);
+    if (t->p.alibi_slopes.data)
+        s -= (double)t->slope * abs(i + N - 2 - j);
+    return s + (t->p.bias.data ? t->bias[j] : 0);
+}
+
+static void toy_solve(toy *t)
+{
+    for (int i = 0; i < 2; i++) {
+        long double sum = 0, o[D] = {0};
+        for (int j = 0; j < N; j++) {
+            if (!t->allowed[i * N + j])
+                continue;
+            long double w = expl((long double)toy_logit(t, i, j));
+            sum += w;
+            for (int d = 0; d < D; d++)
+                o[d] += w * (long double)t->v[j * D + d];
+        }
+        t->lse[i] = sum > 0 ? (double)logl(sum) : -(double)INFINITY;
+        if (t->p.sinks.data)
+            sum += expl((long double)t->sink);
+        for (int d = 0; d < D; d++) {
+            t->out[i * D + d] = t->lse[i] > -(double)INFINITY ? (double)(o[d] / sum) : 0;
+            t->got[i * D + d] = (float)t->out[i * D + d];
+        }
+        t->got_lse[i] = (float)t->lse[i];
+    }
+}
+
+static void toy_make(toy *t)
+{
+    att_rng rng = att_rng_make(11, "toy");
+
+    *t = (toy){.sink = 0.5f, .slope = 0.25f, .p = att_problem_init()};
+    for (int n = 0; n < N * D; n++) {
+        t->k[n] = (double)(float)att_rng_normal(&rng);
+        t->v[n] = (double)(float)att_rng_normal(&rng);
+        t->q[n % (2 * D)] = (double)(float)att_rng_normal(&rng);
+    }
+    for (int j = 0; j < N; j++)
+        t->bias[j] = (double)(float)att_rng_normal(&rng);
+    memset(t->allowed, 1, sizeof t->allowed);
+    t->p.batch = t->p.heads_q = t->p.heads_kv = 1;
+    t->p.q_len = 2;
+    t->p.kv_len = N;
+    t->p.head_dim = t->p.value_dim = D;
+    t->p.q = att_tensor_dense(t->q, ATT_F64, 1, 1, 2, D);
+    t->p.k = att_tensor_dense(t->k, ATT_F64, 1, 1, N, D);
+    t->p.v = att_tensor_dense(t->v, ATT_F64, 1, 1, N, D);
+}
+
+static const att_units f32 = {0x1p-24, 0x1p-24, 0x1p-150, 0x1p-24, 0x1p-126, 0x1.fffffep+127};
+
+static att_error toy_judge(const toy *t)
+{
+    att_profile *f = NULL;
+    att_error e = {0};
+    att_why why = {""};
+    att_tensor out = att_tensor_dense((void *)t->got, ATT_F32, 1, 1, 2, D);
+    att_tensor lse = att_tensor_dense((void *)t->got_lse, ATT_F32, 1, 1, 1, 2);
+
+    CU_ASSERT_EQUAL(att_profile_make(&t->p, t->allowed, t->out, t->lse, f32.acc, &f, &why), ATT_OK);
+    if (why.text[0])
+        printf("%s\n", why.text);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(att_error_judge(f, &out, &lse, &f32, &e), ATT_OK);
+    att_profile_drop(f);
+    return e;
+}
+
+static bool passes(const att_error *e)
+{
+    return e->nonfinite == 0 && e->sigma_ratio <= 6 && e->bound_ratio <= 1 && e->row_ratio <= 1 &&
+           e->hull == 0 && e->lse_ratio <= 1;
+}
+
+static void a_correctly_rounded_answer_passes_with_every_extra(void)
+{
+    for (int extras = 0; extras < 16; extras++) {
+        toy t;
+        toy_make(&t);
+        t.p.softcap = extras & 1 ? 2 : 0;
+        t.p.sinks = extras & 2 ? att_tensor_dense(&t.sink, ATT_F32, 1, 1, 1, 1) : t.p.sinks;
+        t.p.alibi_slopes = extras & 4 ? att_tensor_dense(&t.slope, ATT_F32, 1, 1, 1, 1) : t.p.sinks;
+        if (!(extras & 4))
+            t.p.alibi_slopes.data = NULL;
+        t.p.bias = extras & 8 ? att_tensor_dense(t.bias, ATT_F64, 1, 1, 1, N) : t.p.bias;
+        toy_solve(&t);
+        att_error e = toy_judge(&t);
+        CU_ASSERT(passes(&e));
+        CU_ASSERT_FALSE(e.bad);
+        CU_ASSERT_EQUAL(e.elements, 2 * D);
+        CU_ASSERT(e.sigma_ratio > 0 && e.sigma_ratio < 2);
+    }
+}
+
+static void nan_is_counted_not_folded(void)
+{
+    toy t;
+
+    toy_make(&t);
+    toy_solve(&t);
+    t.got[5] = NAN;
+    att_error e = toy_judge(&t);
+    CU_ASSERT_EQUAL(e.nonfinite, 1);
+    CU_ASSERT(e.bad && strcmp(e.what, "nonfinite") == 0);
+    CU_ASSERT_EQUAL(e.at[2], 1);
+    CU_ASSERT_EQUAL(e.at[3], 1);
+    CU_ASSERT(e.sigma_ratio < 6);
+    t.got[0] = t.got[1] = t.got[2] = t.got[3] = t.got[4] = t.got[6] = t.got[7] = NAN;
+    e = toy_judge(&t);
+    CU_ASSERT_EQUAL(e.nonfinite, 8);
+    CU_ASSERT_FALSE(passes(&e));
+}
+
+static void folding_never_loses_a_nan(void)
+{
+    CU_ASSERT(isnan(att_error_fold((double)NAN, 1)));
+    CU_ASSERT(isnan(att_error_fold(1, (double)NAN)));
+    CU_ASSERT_EQUAL(att_error_fold(1, 2), 2);
+    CU_ASSERT_EQUAL(att_error_fold(2, 1), 2);
+}
+
+static void a_small_step_off_is_named_with_its_place(void)
+{
+    toy t;
+
+    toy_make(&t);
+    toy_solve(&t);
+    t.got[6] *= 1 + 0x1p-18f;
+    att_error e = toy_judge(&t);
+    CU_ASSERT_FALSE(passes(&e));
+    CU_ASSERT(e.bad);
+    CU_ASSERT_EQUAL(e.at[2], 1);
+    CU_ASSERT_EQUAL(e.at[3], 2);
+    CU_ASSERT(e.ratio > 1 && e.ratio < 1e3);
+    t.got[6] = -t.got[6];
+    e = toy_judge(&t);
+    CU_ASSERT(e.bound_ratio > 1e3);
+}
+
+/* Errors of 2 sigma everywhere stay below every per-element limit; together they are too many. */
+static void a_row_of_small_errors_is_caught_by_its_mean(void)
+{
+    enum { WIDE = 256, KEYS = 64 };
+    att_problem p = att_problem_init();
+    double *buffer = numbers(KEYS * 9 + (size_t)KEYS * WIDE + WIDE);
+    double *q = buffer, *k = q + 8, *v = k + KEYS * 8, *out = v + (size_t)KEYS * WIDE, lse,
+           total = 0;
+    uint8_t allowed[KEYS];
+    att_rng rng = att_rng_make(3, "row");
+    att_profile *f = NULL;
+    att_error e;
+    double bumped[WIDE];
+
+    memset(allowed, 1, sizeof allowed);
+    q[0] = 1;
+    for (size_t j = 0; j < KEYS; j++) { /* distinct logits, much alike */
+        k[j * 8] = (double)j / 64;
+        double w = exp(k[j * 8] * sqrt(1.0 / 8));
+        total += w;
+        for (size_t d = 0; d < WIDE; d++) {
+            v[j * WIDE + d] = (double)(float)att_rng_normal(&rng);
+            out[d] += w * v[j * WIDE + d];
+        }
+    }
+    lse = log(total);
+    for (size_t d = 0; d < WIDE; d++)
+        out[d] /= total;
+    p.batch = p.heads_q = p.heads_kv = p.q_len = 1;
+    p.kv_len = KEYS;
+    p.head_dim = 8;
+    p.value_dim = WIDE;
+    p.q = att_tensor_dense(q, ATT_F64, 1, 1, 1, 8);
+    p.k = att_tensor_dense(k, ATT_F64, 1, 1, KEYS, 8);
+    p.v = att_tensor_dense(v, ATT_F64, 1, 1, KEYS, WIDE);
+    CU_ASSERT_EQUAL_FATAL(att_profile_make(&p, allowed, out, &lse, f32.acc, &f, NULL), ATT_OK);
+    double step = 1e-9, lo = 0, hi = 1e-3;
+    for (int n = 0; n < 60; n++) { /* the size at which the largest is 5.5 sigma */
+        step = (lo + hi) / 2;
+        for (int d = 0; d < WIDE; d++)
+            bumped[d] = out[d] + (d % 2 ? step : -step);
+        att_tensor got = att_tensor_dense(bumped, ATT_F64, 1, 1, 1, WIDE);
+        att_error_judge(f, &got, NULL, &f32, &e);
+        if (e.sigma_ratio < 5.5)
+            lo = step;
+        else
+            hi = step;
+    }
+    CU_ASSERT(e.sigma_ratio < 6 && e.hull == 0);
+    CU_ASSERT(e.row_ratio > 1);
+    att_profile_drop(f);
+    free(buffer);
+}
+
+static void an_empty_row_must_be_exactly_zero_with_an_lse_of_minus_infinity(void)
+{
+    toy t;
+
+    toy_make(&t);
+    memset(t.allowed, 0, N);
+    toy_solve(&t);
+    att_error e = toy_judge(&t);
+    CU_ASSERT(passes(&e));
+    t.got[2] = 1e-30f;
+    e = toy_judge(&t);
+    CU_ASSERT(isinf(e.bound_ratio));
+    CU_ASSERT(e.hull == 1);
+    t.got[2] = 0;
+    t.got_lse[0] = -1e30f;
+    e = toy_judge(&t);
+    CU_ASSERT_EQUAL(e.nonfinite, 1);
+}
+
+static void nan_in_an_allowed_value_is_wanted_in_its_column_only(void)
+{
+    toy t;
+
+    toy_make(&t);
+    toy_solve(&t);
+    t.v[2 * D + 1] = (double)NAN;
+    t.out[1] = t.out[D + 1] = (double)NAN;
+    t.got[1] = t.got[D + 1] = NAN;
+    att_error e = toy_judge(&t);
+    CU_ASSERT(passes(&e));
+    t.got[1] = 0;
+    e = toy_judge(&t);
+    CU_ASSERT_EQUAL(e.nonfinite, 1);
+    t.got[1] = NAN;
+    t.got[2] = NAN;
+    e = toy_judge(&t);
+    CU_ASSERT_EQUAL(e.nonfinite, 1);
+}
+
+static void a_wrong_lse_is_caught_alone(void)
+{
+    toy t;
+
+    toy_make(&t);
+    toy_solve(&t);
+    t.got_lse[1] *= 1.4426950f;
+    att_error e = toy_judge(&t);
+    CU_ASSERT(e.lse_ratio > 1e3);
+    CU_ASSERT(e.sigma_ratio < 6);
+    CU_ASSERT_STRING_EQUAL(e.what, "lse");
+}
+
+static void an_oracle_that_disagrees_with_the_judge_is_refused(void)
+{
+    toy t;
+    att_profile *f = NULL;
+    att_why why = {""};
+
+    toy_make(&t);
+    toy_solve(&t);
+    t.out[3] += 1e-12;
+    CU_ASSERT_EQUAL(att_profile_make(&t.p, t.allowed, t.out, t.lse, f32.acc, &f, &why), ATT_FAILED);
+    CU_ASSERT(strstr(why.text, "oracle") != NULL);
+    CU_ASSERT_PTR_NULL(f);
+}
+
+static void units_follow_the_declaration_and_what_is_stored(void)
+{
+    att_units u;
+    att_precision same = {.acc = ATT_F32, .prob = ATT_DTYPES, .out = ATT_DTYPES};
+    att_precision wide = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_F32};
+    att_precision none = {.acc = ATT_I8};
+
+    CU_ASSERT_EQUAL(att_units_of(&same, ATT_F16, ATT_F16, &u), ATT_OK);
+    CU_ASSERT_EQUAL(u.prob, 0x1p-11);
+    CU_ASSERT_EQUAL(u.prob_lost, 0x1p-25);
+    CU_ASSERT_EQUAL(u.out, 0x1p-11);
+    CU_ASSERT_EQUAL(att_units_of(&wide, ATT_BF16, ATT_BF16, &u), ATT_OK);
+    CU_ASSERT_EQUAL(u.prob, 0x1p-24);
+    CU_ASSERT_EQUAL(u.out, 0x1p-8); /* stored in bf16 whatever was declared */
+    CU_ASSERT_EQUAL(att_units_of(&none, ATT_F32, ATT_F32, &u), ATT_INVALID);
+}
+
+int main(void)
+{
+    static const CU_TestInfo tests[] = {
+        {"the_rule_agrees_with_every_stored_row", the_rule_agrees_with_every_stored_row},
+        {"a_correctly_rounded_answer_passes_with_every_extra",
+         a_correctly_rounded_answer_passes_with_every_extra},
+        {"nan_is_counted_not_folded", nan_is_counted_not_folded},
+        {"folding_never_loses_a_nan", folding_never_loses_a_nan},
+        {"a_small_step_off_is_named_with_its_place", a_small_step_off_is_named_with_its_place},
+        {"a_row_of_small_errors_is_caught_by_its_mean",
+         a_row_of_small_errors_is_caught_by_its_mean},
+        {"an_empty_row_must_be_exactly_zero_with_an_lse_of_minus_infinity",
+         an_empty_row_must_be_exactly_zero_with_an_lse_of_minus_infinity},
+        {"nan_in_an_allowed_value_is_wanted_in_its_column_only",
+         nan_in_an_allowed_value_is_wanted_in_its_column_only},
+        {"a_wrong_lse_is_caught_alone", a_wrong_lse_is_caught_alone},
+        {"an_oracle_that_disagrees_with_the_judge_is_refused",
+         an_oracle_that_disagrees_with_the_judge_is_refused},
+        {"units_follow_the_declaration_and_what_is_stored",
+         units_follow_the_declaration_and_what_is_stored},
+        CU_TEST_INFO_NULL,
+    };
+    return att_suite_run("error", tests);
+}
