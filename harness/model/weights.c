@@ -13,7 +13,13 @@
 
 #include "model/lm_parts.h"
 
-enum { LAYERS_MAX = 512, WIDTH_MAX = 1 << 16, HEADS_MAX = 1024, CONTEXT_MAX = 1 << 20 };
+enum {
+    LAYERS_MAX = 512,
+    WIDTH_MAX = 1 << 16,
+    HEADS_MAX = 1024,
+    CONTEXT_MAX = 1 << 20,
+    SLICES = 64
+};
 
 static att_status says(const att_lm *lm, att_status st, att_why *why, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -218,13 +224,16 @@ static float *row_place(const piece *p, int64_t r)
     return p->to + (first + (p->second ? width : 0) + r) * cols;
 }
 
-static void fill_piece(void *arg, int64_t i, int thread)
+/* Slice i of the rows of every piece. */
+static void fill_slice(void *arg, int64_t i, int thread)
 {
     const loader *l = arg;
-    const piece *p = &l->pieces[i];
     (void)thread;
-    for (int64_t r = 0; r < p->from->rows; r++)
-        att_gguf_dequantise(p->from, r, 1, row_place(p, r));
+    for (size_t j = 0; j < l->n; j++) {
+        const piece *p = &l->pieces[j];
+        for (int64_t r = p->from->rows * i / SLICES; r < p->from->rows * (i + 1) / SLICES; r++)
+            att_gguf_dequantise(p->from, r, 1, row_place(p, r));
+    }
 }
 
 /* The arena in huge pages where the system grants them: the weights are read from end to end. */
@@ -283,7 +292,7 @@ static att_status load_tensors(att_lm *lm, att_why *why)
             goto done;
     if ((st = refuse_strangers(&l, why)))
         goto done;
-    lm->host->parallel_for(lm->host, (int64_t)l.n, fill_piece, &l);
+    lm->host->parallel_for(lm->host, SLICES, fill_slice, &l);
 done:
     free(l.pieces);
     return st;
