@@ -40,7 +40,7 @@ typedef struct att_keep {
 typedef struct att_rules {
     const att_problem *p;
     att_keep keep;
-    float scale, cap, cap_inverse;
+    float scale, cap;
     bool pairwise; /* logits or allowed keys need more than scale, lo, hi, head and band */
 } att_rules;
 
@@ -144,7 +144,6 @@ static inline int64_t att_broadcast_at(const att_tensor *t, int64_t b, int64_t h
 static inline att_rules att_rules_make(const att_problem *p, att_keep keep)
 {
     att_rules r = {.p = p, .keep = keep, .scale = (float)att_scale(p), .cap = (float)p->softcap};
-    r.cap_inverse = r.cap > 0 ? 1.0f / r.cap : 0.0f;
     r.pairwise = r.cap > 0 || p->bias.data || p->mask.data || p->alibi_slopes.data ||
                  p->k_positions.data || p->block_mask.data || keep.pair || keep.block;
     return r;
@@ -234,6 +233,12 @@ static inline bool att_pair_allowed(const att_rules *r, const att_seq *s, const 
     return !r->keep.pair || r->keep.pair(r->keep.arg, row->h, row->i, row->position, j);
 }
 
+/* Do ranges alone leave every one of the keys j0 .. j0 + n? */
+static inline bool att_row_covers(const att_row *row, int64_t j0, int64_t n)
+{
+    return j0 >= row->lo && j0 + n <= row->hi && (j0 >= row->band || j0 + n <= row->head);
+}
+
 /* Is any pair of the row allowed?  For the rare row whose logits are all -inf. */
 static inline bool att_row_any(const att_rules *r, const att_seq *s, const att_row *row)
 {
@@ -298,21 +303,17 @@ static inline void att_logits_drop(const att_rules *r, const att_seq *s, const a
     }
 }
 
-/* x[0..n): q.k of keys j0.. on entry, logits on return, -inf where not allowed.  x has room for n
- * rounded up to ATT_W; what lies behind n is left undefined. */
+/* x[0..n): scale * q.k of keys j0.. on entry, logits on return, -inf where not allowed.  x has room
+ * for n rounded up to ATT_W; what lies behind n is left undefined. */
 static inline void att_logits(const att_rules *r, const att_seq *s, const att_row *row, int64_t j0,
                               int64_t n, float *x)
 {
     const att_problem *p = r->p;
-    const att_vf scale = att_vf_set(r->scale);
 
     if (r->cap > 0) {
-        const att_vf cap = att_vf_set(r->cap), down = att_vf_set(r->cap_inverse);
+        const att_vf cap = att_vf_set(r->cap);
         for (int64_t c = 0; c < n; c += ATT_W)
-            att_vf_store(x + c, cap * att_vf_tanh(att_vf_load(x + c) * scale * down));
-    } else {
-        for (int64_t c = 0; c < n; c += ATT_W)
-            att_vf_store(x + c, att_vf_load(x + c) * scale);
+            att_vf_store(x + c, cap * att_vf_tanh(att_vf_load(x + c) / cap));
     }
     if (r->pairwise) {
         if (p->alibi_slopes.data)
@@ -324,7 +325,7 @@ static inline void att_logits(const att_rules *r, const att_seq *s, const att_ro
         if (p->k_positions.data || p->block_mask.data || r->keep.pair || r->keep.block)
             att_logits_drop(r, s, row, j0, n, x);
     }
-    if (j0 < row->lo || j0 + n > row->hi || (j0 < row->band && j0 + n > row->head))
+    if (!att_row_covers(row, j0, n))
         for (int64_t c = 0; c < n; c++)
             x[c] = att_row_in_range(row, j0 + c) ? x[c] : -INFINITY;
 }

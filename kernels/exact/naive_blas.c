@@ -112,8 +112,8 @@ static void chunk(const head *w, int64_t h, int64_t i0, int64_t rows, bool caref
                      att_tensor_at(&p->q, w->seq->at, h, w->seq->q_at + i0 + r, 0), p->q.stride[3],
                      dk, w->q + r * dk);
     if (n > 0)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)dk, 1.0f, w->q,
-                    (int)dk, w->k, (int)dk, 0.0f, w->scores, (int)w->ld);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)dk,
+                    w->rules->scale, w->q, (int)dk, w->k, (int)dk, 0.0f, w->scores, (int)w->ld);
     for (int64_t r = 0; r < rows; r++) {
         const att_row row = att_row_of(w->rules, w->seq, h, i0 + r);
         float *x = w->scores + r * w->ld;
