@@ -312,7 +312,7 @@ static att_status check_tensors(const reader *r, size_t *bytes)
         const row *w = row_named(t->name);
         if (!w && strncmp(t->name, "x_", 2))
             return tensor_says(r, ATT_CORRUPT, t->name, "is none that a capture has");
-        if (w && !w->offset && strcmp(w->name, "q"))
+        if (w && !w->shape[0])
             return tensor_says(r, ATT_UNSUPPORTED, t->name, "is not read yet");
     }
     for (size_t i = 0; i < ROWS && rows[i].shape[0]; i++) {
