@@ -26,6 +26,7 @@ OPT_release  := -O2
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan     := -O1 -fsanitize=thread
 OPT_coverage := -O0 --coverage
+OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS  += $(OPT_$(PROFILE))
 LDFLAGS += $(filter -fsanitize% --coverage,$(OPT_$(PROFILE)))
 # Oracles and error measures keep every rounding where the source puts it.
@@ -52,6 +53,7 @@ KERNEL_OBJ := $(foreach l,$(LEVELS),$(KERNEL_SRC:%.c=$(B)/%.$(l).o))
 HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%.gp=$(B)/%.gp.o)
 CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o)
 TESTS      := $(TEST_SRC:%.c=$(B)/%)
+FUZZERS    := $(patsubst %.c,$(B)/%,$(wildcard */tests/fuzz_*.c */*/tests/fuzz_*.c))
 PLUGINS    := $(PLUGIN_SRC:%.c=$(B)/%.so)
 LIB        := $(B)/libattest.a
 ATTEST     := $(if $(CLI_SRC),$(B)/attest)
@@ -82,6 +84,15 @@ test: all $(TESTS) ## every unit test and source check; last line: N passed, N f
 
 asan tsan: ## the tests under AddressSanitizer + UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory PROFILE=$@ test
+
+FUZZ_SECONDS ?= 60
+fuzz: ## libFuzzer (clang) on the file readers, FUZZ_SECONDS each
+	@$(MAKE) --no-print-directory PROFILE=fuzz CC=clang run-fuzzers
+
+run-fuzzers: $(FUZZERS)
+	@set -e; for f in $^; do echo "fuzz: $$f"; mkdir -p $(B)/corpus/$$(basename $$f); \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -verbosity=0 \
+	    -artifact_prefix=$(B)/ $(B)/corpus/$$(basename $$f); done
 
 coverage: ## the tests with gcov, line coverage a room
 	@$(MAKE) --no-print-directory PROFILE=coverage test
@@ -145,8 +156,11 @@ $(B)/%.so: %.c
 $(TESTS): $(B)/%: $(B)/%.o $(LIB)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lcunit
 
+$(FUZZERS): $(B)/%: $(B)/%.o $(LIB)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
+
 .SECONDARY:
 -include $(shell find build/$(PROFILE) -name '*.d' 2>/dev/null)
 
 FORCE:
-.PHONY: FORCE all deps model eval gate smoke bench test asan tsan coverage lint format peers install clean help
+.PHONY: FORCE all deps model eval gate smoke bench test asan tsan fuzz run-fuzzers coverage lint format peers install clean help
