@@ -80,7 +80,8 @@ bench: all ## how fast the kernels and the model's forward pass are
 	$(ATTEST) bench
 
 test: all $(TESTS) ## every unit test and source check; last line: N passed, N failed, N skipped
-	@ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh
+	@ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh \
+	  ci/tests/test_checks.sh
 
 asan tsan: ## the tests under AddressSanitizer + UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory PROFILE=$@ test
