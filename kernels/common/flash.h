@@ -163,26 +163,36 @@ static inline att_reach att_flash_reach(const att_row *row, int64_t n)
     return all;
 }
 
+/* Is one of the blocks that hold keys j0 .. j0 + n open to the row, in the problem's block mask and
+ * in the kernel's pattern?  (Perhaps not the same one: errs on the side of yes.) */
+static inline bool att_flash_blocks_open(const att_flash_block *b, const att_row *row, int64_t j0,
+                                         int64_t n)
+{
+    const att_problem *p = b->job->p;
+    const att_keep *keep = &b->job->rules.keep;
+    bool open = !p->block_mask.data;
+
+    for (int64_t kb = open ? 0 : j0 / p->block_k; !open && kb * p->block_k < j0 + n; kb++)
+        open = att_mask_block(p, &b->seq, row, kb);
+    if (!open || !keep->block)
+        return open;
+    for (int64_t kb = j0 / keep->block_k; kb * keep->block_k < j0 + n; kb++)
+        if (keep->block(keep->arg, row->h, row->position, kb))
+            return true;
+    return false;
+}
+
 /* Does any of the rows see any of the keys j0 .. j0 + n?  Errs on the side of yes. */
 static inline bool att_flash_sees(const att_flash_block *b, const att_row *row, int64_t rows,
                                   int64_t j0, int64_t n)
 {
-    const att_rules *rules = &b->job->rules;
     const att_reach all = att_flash_reach(row, rows);
 
     if (all.lo >= j0 + n || all.hi <= j0 || (j0 >= all.head && j0 + n <= all.band))
         return false;
-    if (!rules->p->block_mask.data && !rules->keep.block)
-        return true;
-    int64_t step = ATT_TILE_KEYS;
-    if (rules->p->block_mask.data)
-        step = att_min(step, rules->p->block_k);
-    if (rules->keep.block)
-        step = att_min(step, rules->keep.block_k);
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = j0; j < j0 + n + step - 1; j += step)
-            if (att_block_allowed(rules, &b->seq, row + r, att_min(j, j0 + n - 1)))
-                return true;
+        if (att_flash_blocks_open(b, row + r, j0, n))
+            return true;
     return false;
 }
 
@@ -266,6 +276,13 @@ static inline void att_flash_span(att_flash_block *b, int64_t from, int64_t to)
     }
 }
 
+static inline void att_flash_finish(const att_flash_block *b, int64_t r, float top, float sum,
+                                    float *o)
+{
+    const bool empty = top == -INFINITY && !att_row_any(&b->job->rules, &b->seq, b->row + r);
+    att_softmax_finish(b->job->p, &b->seq, b->row + r, empty, top, sum, o);
+}
+
 /* Task t of the job: one block of rows over one part of the keys. */
 static inline void att_flash_task(const att_flash_job *job, int64_t t, int64_t slot)
 {
@@ -289,10 +306,8 @@ static inline void att_flash_task(const att_flash_job *job, int64_t t, int64_t s
     const int64_t first = part * job->part_keys, last = first + job->part_keys;
     att_flash_span(&b, att_max(all.lo, first), att_min(all.head, last));
     att_flash_span(&b, att_max(att_max(all.band, all.head), first), att_min(all.hi, last));
-    if (job->parts == 1)
-        for (int64_t r = 0; r < b.rows; r++)
-            att_softmax_finish(&job->rules, &b.seq, b.row + r, b.top[r], b.sum[r],
-                               b.o + r * job->columns);
+    for (int64_t r = 0; r < b.rows && job->parts == 1; r++)
+        att_flash_finish(&b, r, b.top[r], b.sum[r], b.o + r * job->columns);
 }
 
 /* Row r of a block from its parts; those in which it saw nothing weigh 0 and are not read. */
@@ -318,7 +333,7 @@ static inline void att_flash_merge_row(const att_flash_job *job, const att_flash
         for (int64_t c = 0; c < job->columns; c++)
             o[c] += weight * from[r * job->columns + c];
     }
-    att_softmax_finish(&job->rules, &b->seq, b->row + r, top, sum, o);
+    att_flash_finish(b, r, top, sum, o);
 }
 
 static inline void att_flash_merge(const att_flash_job *job, int64_t whole, int64_t slot)
@@ -362,6 +377,14 @@ static inline att_status att_flash_attend(const att_problem *p, const att_flash 
     if (job.parts > 1)
         s->host->parallel_for(s->host, att_min(job.slots, job.tasks / job.parts),
                               att_flash_merge_body, &job);
+    return ATT_OK;
+}
+
+static inline att_status att_flash_select(const att_problem *p, const att_flash *how,
+                                          uint8_t *allowed)
+{
+    const att_rules rules = att_rules_make(p, how->keep);
+    att_rules_select(&rules, allowed);
     return ATT_OK;
 }
 

@@ -26,12 +26,12 @@ typedef struct att_seq {
 /* What a sparse kernel keeps of the keys that the problem allows. */
 typedef struct att_keep {
     int64_t first; /* keys j < first, whatever `left` says */
-    int64_t left;  /* and keys at most `left` positions before the query; -1 = all */
+    int64_t left; /* and keys at most `left` positions before the query; -1 = all, -2 = no others */
     /* and only pairs for which this holds; NULL = all.  `position` is the query's. */
     bool (*pair)(const void *arg, int64_t h, int64_t i, int64_t position, int64_t j);
-    /* and only blocks of block_q x block_k for which this holds; NULL = all */
-    bool (*block)(const void *arg, int64_t h, int64_t qb, int64_t kb);
-    int64_t block_q, block_k;
+    /* and only blocks kb of block_k keys for which this holds; NULL = all */
+    bool (*block)(const void *arg, int64_t h, int64_t position, int64_t kb);
+    int64_t block_k;
     const void *arg;
 } att_keep;
 
@@ -164,6 +164,8 @@ static inline att_row att_row_of(const att_rules *r, const att_seq *s, int64_t h
             row.lo = att_max(0, att_add_clamped(row.position, -p->window_left));
         if (r->keep.left >= 0)
             row.band = att_max(0, att_add_clamped(row.position, -r->keep.left));
+        if (r->keep.left == -2)
+            row.band = INT64_MAX;
     }
     row.hi = att_max(row.hi, 0);
     row.lo = att_min(row.lo, row.hi);
@@ -188,23 +190,26 @@ static inline bool att_position_allowed(const att_rules *r, const att_row *row, 
         return false;
     if (p->window_right >= 0 && kp > att_add_clamped(row->position, p->window_right))
         return false;
-    return r->keep.left < 0 || j < r->keep.first ||
-           kp >= att_add_clamped(row->position, -r->keep.left);
+    if (r->keep.left == -1 || j < r->keep.first)
+        return true;
+    return r->keep.left >= 0 && kp >= att_add_clamped(row->position, -r->keep.left);
 }
 
-/* Does the kernel's pattern and the problem's block mask leave this block's pair? */
+/* Does the problem's block mask open key block kb to the row? */
+static inline bool att_mask_block(const att_problem *p, const att_seq *s, const att_row *row,
+                                  int64_t kb)
+{
+    const int64_t at = att_broadcast_at(&p->block_mask, s->b, row->h, row->i / p->block_q, kb);
+    return ((const uint8_t *)p->block_mask.data)[at] != 0;
+}
+
+/* Do the problem's block mask and the kernel's pattern of blocks leave key j? */
 static inline bool att_block_allowed(const att_rules *r, const att_seq *s, const att_row *row,
                                      int64_t j)
 {
-    const att_problem *p = r->p;
-    if (p->block_mask.data) {
-        const int64_t at =
-            att_broadcast_at(&p->block_mask, s->b, row->h, row->i / p->block_q, j / p->block_k);
-        if (!((const uint8_t *)p->block_mask.data)[at])
-            return false;
-    }
-    return !r->keep.block ||
-           r->keep.block(r->keep.arg, row->h, row->i / r->keep.block_q, j / r->keep.block_k);
+    if (r->p->block_mask.data && !att_mask_block(r->p, s, row, j / r->p->block_k))
+        return false;
+    return !r->keep.block || r->keep.block(r->keep.arg, row->h, row->position, j / r->keep.block_k);
 }
 
 static inline bool att_pair_allowed(const att_rules *r, const att_seq *s, const att_row *row,
@@ -303,18 +308,18 @@ static inline void att_logits_drop(const att_rules *r, const att_seq *s, const a
     }
 }
 
-/* x[0..n): scale * q.k of keys j0.. on entry, logits on return, -inf where not allowed.  x has room
- * for n rounded up to ATT_W; what lies behind n is left undefined. */
-static inline void att_logits(const att_rules *r, const att_seq *s, const att_row *row, int64_t j0,
-                              int64_t n, float *x)
+static inline void att_logits_cap(const att_rules *r, int64_t n, float *x)
+{
+    const att_vf cap = att_vf_set(r->cap);
+    for (int64_t c = 0; c < n; c += ATT_W)
+        att_vf_store(x + c, cap * att_vf_tanh(att_vf_load(x + c) / cap));
+}
+
+/* What the rules do to capped scores of keys j0 .. j0 + n. */
+static inline void att_logits_rules(const att_rules *r, const att_seq *s, const att_row *row,
+                                    int64_t j0, int64_t n, float *x)
 {
     const att_problem *p = r->p;
-
-    if (r->cap > 0) {
-        const att_vf cap = att_vf_set(r->cap);
-        for (int64_t c = 0; c < n; c += ATT_W)
-            att_vf_store(x + c, cap * att_vf_tanh(att_vf_load(x + c) / cap));
-    }
     if (r->pairwise) {
         if (p->alibi_slopes.data)
             att_logits_alibi(r, s, row, j0, n, x);
@@ -328,6 +333,16 @@ static inline void att_logits(const att_rules *r, const att_seq *s, const att_ro
     if (!att_row_covers(row, j0, n))
         for (int64_t c = 0; c < n; c++)
             x[c] = att_row_in_range(row, j0 + c) ? x[c] : -INFINITY;
+}
+
+/* x[0..n): scale * q.k of keys j0.. on entry, logits on return, -inf where not allowed.  x has room
+ * for n rounded up to ATT_W; what lies behind n is left undefined. */
+static inline void att_logits(const att_rules *r, const att_seq *s, const att_row *row, int64_t j0,
+                              int64_t n, float *x)
+{
+    if (r->cap > 0)
+        att_logits_cap(r, n, x);
+    att_logits_rules(r, s, row, j0, n, x);
 }
 
 /* The pairs the rules leave, as att_kernel.select reports them. */

@@ -55,14 +55,13 @@ static inline void att_softmax_keep(const float *old, const float *next, int row
         att_vf_store(keep + r, att_vf_exp(att_vf_load(keep + r)));
 }
 
-/* A row's running sums become its result: out = o / (sum + e^(z - top)), LSE = top + ln sum.
- * any: asked for only where top is -inf: is a key allowed (then the logits themselves are -inf)? */
-static inline void att_softmax_finish(const att_rules *rules, const att_seq *seq,
-                                      const att_row *row, float top, float sum, float *o)
+/* A row's running sums become its result: out = o / (sum + e^(z - top)), LSE = top + ln sum; zeros
+ * and -inf where no key is allowed.  (top = -inf without that: every logit was -inf; that is NaN.)
+ */
+static inline void att_softmax_finish(const att_problem *p, const att_seq *seq, const att_row *row,
+                                      bool empty, float top, float sum, float *o)
 {
-    const att_problem *p = rules->p;
     const int64_t i = seq->q_at + row->i;
-    const bool empty = top == -INFINITY && !att_row_any(rules, seq, row);
     double total = (double)sum, lse = (double)top + log((double)sum);
 
     if (p->sinks.data)

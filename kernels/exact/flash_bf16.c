@@ -5,16 +5,15 @@
  * Why: half the KV bytes over the whole range of f32; nothing but the output loses precision here.
  * Bound: that of flash_f32, and half an ulp of the output type.
  * Source: Dao et al. 2022, "FlashAttention"; Kalamkar et al. 2019, "A study of bfloat16". */
-#include "common/dense.h"
+#include "common/tiled.h"
 
-static const att_accept ACCEPT = {
-    .ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = 1u << ATT_BF16};
-
-static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
-                           const att_value *params, att_reason *why)
+static att_tiled tiled(const att_problem *p, const att_value *params)
 {
-    (void)self, (void)params;
-    return att_accept_check(&ACCEPT, op, p, why);
+    (void)p, (void)params;
+    return (att_tiled){
+        .accept = {.ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = 1u << ATT_BF16},
+        .flash = {.keep = ATT_KEEP_ALL},
+        .share = 1.0};
 }
 
 const att_kernel att_kernel_flash_bf16 = {
@@ -27,8 +26,8 @@ const att_kernel att_kernel_flash_bf16 = {
     .class_ = ATT_EXACT,
     .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
-    .supports = supports,
-    .plan = att_dense_plan,
-    .cost = att_dense_cost,
-    .attend = att_dense_attend,
+    .supports = att_tiled_supports,
+    .plan = att_tiled_plan,
+    .cost = att_tiled_cost,
+    .attend = att_tiled_attend,
 };

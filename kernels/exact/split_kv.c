@@ -8,10 +8,7 @@
  * empty (more splits than keys, or all of a part masked): they weigh nothing and are not read.
  * Bound: that of flash_f32 with one more rescaling; scratch grows by `splits` outputs.
  * Source: Dao et al. 2023, "Flash-Decoding for long-context inference". */
-#include "common/cost.h"
-
-static const att_accept ACCEPT = {
-    .ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE};
+#include "common/tiled.h"
 
 static const att_param PARAMS[] = {{.name = "splits",
                                     .type = ATT_PARAM_INT,
@@ -22,40 +19,13 @@ static const att_param PARAMS[] = {{.name = "splits",
                                     .help = "parts that the keys are split into"},
                                    {0}};
 
-static att_flash how(const att_value *params)
+static att_tiled tiled(const att_problem *p, const att_value *params)
 {
-    return (att_flash){.keep = ATT_KEEP_ALL, .parts = params[0].i};
-}
-
-static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
-                           const att_value *params, att_reason *why)
-{
-    (void)self, (void)params;
-    return att_accept_check(&ACCEPT, op, p, why);
-}
-
-static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
-                       const att_value *params, att_plan *out)
-{
-    (void)self, (void)op;
-    const att_flash f = how(params);
-    return att_flash_plan(p, &f, out);
-}
-
-static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
-                       att_cost *out)
-{
-    (void)self;
-    const att_flash f = how(params);
-    att_flash_cost(p, &f, 1.0, out);
-    return ATT_OK;
-}
-
-static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
-{
-    const att_flash f = how(s->params);
-    const att_status status = supports(self, ATT_OP_ATTEND, p, s->params, NULL);
-    return status ? status : att_flash_attend(p, &f, s);
+    (void)p;
+    return (att_tiled){
+        .accept = {.ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE},
+        .flash = {.keep = ATT_KEEP_ALL, .parts = params[0].i},
+        .share = 1.0};
 }
 
 const att_kernel att_kernel_split_kv = {
@@ -69,8 +39,8 @@ const att_kernel att_kernel_split_kv = {
     .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .params = PARAMS,
-    .supports = supports,
-    .plan = plan,
-    .cost = cost,
-    .attend = attend,
+    .supports = att_tiled_supports,
+    .plan = att_tiled_plan,
+    .cost = att_tiled_cost,
+    .attend = att_tiled_attend,
 };

@@ -42,15 +42,17 @@ static void all_agree(const try_spec *spec, const char *what)
             const att_status status =
                 try_call(k, ATT_OP_ATTEND, &t.p, defaults(k, values), &host, NULL);
             CU_ASSERT_EQUAL(status, ATT_OK);
-            const double worst = try_worst(&t, NULL);
+            const double worst = c == 0 ? try_worst(&t, NULL) : 0; /* then the same bits */
             if (!(worst <= 1) || status)
-                printf("%s: %s, %d threads: status %d, %g times the bound\n", EXACT[n], what,
-                       threads[c], (int)status, worst);
+                printf("%s: %s: status %d, %g times the bound\n", EXACT[n], what, (int)status,
+                       worst);
             CU_ASSERT(worst <= 1);
             uint64_t bits = 1469598103934665603u;
-            const unsigned char *byte = t.guard[3].data; /* out */
-            for (size_t i = 0; i < t.guard[3].bytes; i++)
-                bits = (bits ^ byte[i]) * 1099511628211u;
+            for (int g = 3; g < 5; g++) { /* out and lse */
+                const unsigned char *byte = t.guard[g].data;
+                for (size_t i = 0; i < t.guard[g].bytes; i++)
+                    bits = (bits ^ byte[i]) * 1099511628211u;
+            }
             CU_ASSERT(c == 0 || bits == first);
             first = bits;
             att_host_drop(&host);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attention with fewer KV heads: the problem's K and V heads are mean-pooled to `groups`, then
+ * attended to exactly.
+ *
+ *   K'_g = mean of K_h over the Hkv / groups heads h of group g      (V' likewise)
+ *
+ * Why: what a drop-in conversion of MHA or GQA weights to fewer KV heads costs before any training
+ * (pooling the projections is pooling their outputs, rotation included).
+ * Bound: on the pooled heads that of common/flash.h; the mean itself is f32.  Scratch for the
+ * pooled heads; O(Hkv S (Dk + Dv)) on top. Source: Ainslie et al. 2023, "GQA: training generalized
+ * multi-query transformer models". */
+#include "common/cost.h"
+
+static const att_accept ACCEPT = {
+    .ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE};
+
+static const att_param PARAMS[] = {{.name = "groups",
+                                    .type = ATT_PARAM_INT,
+                                    .unit = "heads",
+                                    .fallback = "1",
+                                    .domain = "1:65536",
+                                    .levels = "1 2",
+                                    .help = "KV heads after pooling; must divide the problem's"},
+                                   {0}};
+
+typedef struct job {
+    const att_problem *from;
+    const att_tensor *k, *v; /* pooled */
+    int64_t together;        /* heads a group */
+} job;
+
+static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
+                           const att_value *params, att_reason *why)
+{
+    (void)self;
+    if (p->heads_kv > 0 && p->heads_kv % params[0].i)
+        return att_refuse(why, ATT_UNSUPPORTED, "%lld KV heads do not pool to %lld groups",
+                          (long long)p->heads_kv, (long long)params[0].i);
+    return att_accept_check(&ACCEPT, op, p, why);
+}
+
+/* The problem on pooled heads, f32, in `room`; returns floats used, -1 on overflow. */
+static int64_t pooled(const att_problem *p, const att_value *params, float *room, att_problem *out)
+{
+    const int64_t groups = p->heads_kv > 0 ? params[0].i : 0;
+    const int64_t b = p->k.shape[0], n = p->k.shape[2], dk = p->head_dim, dv = p->value_dim;
+    int64_t rows, floats;
+
+    if (__builtin_mul_overflow(b * groups, n, &rows) ||
+        __builtin_mul_overflow(rows, dk + dv, &floats) || floats > INT64_MAX / 8)
+        return -1;
+    *out = *p;
+    out->heads_kv = groups;
+    out->k = att_tensor_dense(room, ATT_F32, b, groups, n, dk);
+    out->v = att_tensor_dense(room ? room + rows * dk : NULL, ATT_F32, b, groups, n, dv);
+    return att_round_up(floats, 16);
+}
+
+static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
+                       const att_value *params, att_plan *out)
+{
+    (void)self, (void)op;
+    const att_flash how = {.keep = ATT_KEEP_ALL};
+    att_problem small;
+    const int64_t floats = pooled(p, params, NULL, &small);
+    const att_status status = floats < 0 ? ATT_NO_MEMORY : att_flash_plan(&small, &how, out);
+    if (!status)
+        out->scratch_bytes += (size_t)floats * sizeof(float);
+    return status;
+}
+
+/* Pools rows of one group: head `g` of the pooled tensor. */
+static void pool(const att_tensor *from, const att_tensor *to, int64_t b, int64_t g, int64_t j,
+                 int64_t together)
+{
+    float *out = (float *)to->data + att_tensor_at(to, b, g, j, 0);
+    for (int64_t d = 0; d < to->shape[3]; d++) {
+        float sum = 0.0f;
+        for (int64_t h = 0; h < together; h++)
+            sum +=
+                att_load(from->data, from->dtype, att_tensor_at(from, b, g * together + h, j, d));
+        out[d] = sum / (float)together;
+    }
+}
+
+static void body(void *arg, int64_t i, int thread)
+{
+    const job *w = arg;
+    const int64_t groups = w->k->shape[1], b = i / groups, g = i % groups;
+    (void)thread;
+    for (int64_t j = 0; j < w->k->shape[2]; j++) {
+        pool(&w->from->k, w->k, b, g, j, w->together);
+        pool(&w->from->v, w->v, b, g, j, w->together);
+    }
+}
+
+static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    const att_flash how = {.keep = ATT_KEEP_ALL};
+    att_problem small;
+    att_scratch rest = *s;
+    const att_status status = supports(self, ATT_OP_ATTEND, p, s->params, NULL);
+    if (status)
+        return status;
+    const int64_t floats = pooled(p, s->params, s->data, &small);
+    if (floats < 0 || s->bytes < (size_t)floats * sizeof(float))
+        return ATT_NO_MEMORY;
+    rest.data = (float *)s->data + floats;
+    rest.bytes = s->bytes - (size_t)floats * sizeof(float);
+    const int64_t tasks = small.k.shape[0] * small.k.shape[1];
+    job w = {p, &small.k, &small.v, tasks ? p->heads_kv / small.heads_kv : 1};
+    if (tasks)
+        s->host->parallel_for(s->host, tasks, body, &w);
+    return att_flash_attend(&small, &how, &rest);
+}
+
+static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
+                       att_cost *out)
+{
+    (void)self;
+    const att_flash how = {.keep = ATT_KEEP_ALL};
+    att_problem small = *p;
+    small.heads_kv = p->heads_kv > 0 ? params[0].i : 0;
+    att_flash_cost(&small, &how, 1.0, out);
+    return ATT_OK;
+}
+
+const att_kernel att_kernel_pool_kv = {
+    .struct_size = sizeof(att_kernel),
+    .abi = ATT_ABI,
+    .name = "pool_kv",
+    .family = "heads",
+    .summary = "K and V heads mean-pooled to fewer, then exact attention",
+    .source = "Ainslie et al. 2023, GQA",
+    .class_ = ATT_APPROX,
+    .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
+    .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
+    .params = PARAMS,
+    .supports = supports,
+    .plan = plan,
+    .cost = cost,
+    .attend = attend,
+};
