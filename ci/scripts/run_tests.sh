@@ -28,7 +28,7 @@ i=0
 for program in "$@"; do
     printf '%s\0%s\0' "$program" "$i"
     i=$((i + 1))
-done | LC_ALL=C xargs -0 -n 2 -P "$jobs" bash -c 'one "$0" "$1" "$2" "$3"' "$logs" "$limit"
+done | LC_ALL=C xargs -0 -n 2 -P "$jobs" bash -c 'one "$0" "$1" "$2" "$3"' "$logs" "$limit" 2>/dev/null
 
 passed=0 failed=0 skipped=0 i=0
 for program in "$@"; do
