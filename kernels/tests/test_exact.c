@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 
 #include "base/tests/suite.h"
-#include "try.h"
+#include "loop.h"
 
 static const char *const EXACT[] = {"naive_blas", "flash_f32", "flash_f16",
                                     "flash_bf16", "split_kv",  NULL};

@@ -2,7 +2,7 @@
 /* Sparse kernels and controls: `select` against the written definition of each pattern, and the
  * output against a plain f64 loop over the selected pairs. */
 #include "base/tests/suite.h"
-#include "try.h"
+#include "loop.h"
 
 #define SHAPE(B, HQ, HKV, SQ, SKV, DK, DV)                                                         \
     .b = B, .hq = HQ, .hkv = HKV, .sq = SQ, .skv = SKV, .dk = DK, .dv = DV
