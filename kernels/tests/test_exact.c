@@ -297,6 +297,7 @@ static void contradictions_are_refused_with_a_reason(void)
 {
     for (int n = 0; EXACT[n]; n++) {
         const att_kernel *k = try_kernel(EXACT[n]);
+        att_value values[8];
         try_spec spec = PLAIN;
         spec.dtype = storage(EXACT[n]);
         spec.mask = 1;
@@ -304,7 +305,7 @@ static void contradictions_are_refused_with_a_reason(void)
             try_problem t;
             att_reason why = {""};
             try_make(&t, &spec, 1);
-            CU_ASSERT_EQUAL(k->supports(k, ATT_OP_ATTEND, &t.p, NULL, &why), ATT_OK);
+            CU_ASSERT_EQUAL(k->supports(k, ATT_OP_ATTEND, &t.p, defaults(k, values), &why), ATT_OK);
             att_status want = ATT_INVALID;
             switch (c) {
             case 0:
@@ -328,7 +329,7 @@ static void contradictions_are_refused_with_a_reason(void)
             default:
                 t.p.q.dtype = 99, want = ATT_UNSUPPORTED;
             }
-            CU_ASSERT_EQUAL(k->supports(k, ATT_OP_ATTEND, &t.p, NULL, &why), want);
+            CU_ASSERT_EQUAL(k->supports(k, ATT_OP_ATTEND, &t.p, defaults(k, values), &why), want);
             CU_ASSERT(why.text[0] != 0);
             try_drop(&t);
         }
