@@ -317,26 +317,30 @@ bool att_json_text(const cJSON *object, const char *key, const char **out)
     return true;
 }
 
-bool att_json_real(const cJSON *object, const char *key, double *out)
+bool att_json_number(const cJSON *node, double *out)
 {
-    const cJSON *x = att_json_get(object, key);
-    const char *word_ = NULL;
+    const char *name = NULL;
 
-    if (cJSON_IsNumber(x)) {
-        *out = x->valuedouble;
+    if (cJSON_IsNumber(node)) {
+        *out = node->valuedouble;
         return true;
     }
-    if (!att_json_text(x, "nonfinite", &word_))
+    if (!att_json_text(node, "nonfinite", &name))
         return false;
-    if (strcmp(word_, "nan") == 0)
+    if (strcmp(name, "nan") == 0)
         *out = NAN;
-    else if (strcmp(word_, "inf") == 0)
+    else if (strcmp(name, "inf") == 0)
         *out = INFINITY;
-    else if (strcmp(word_, "-inf") == 0)
+    else if (strcmp(name, "-inf") == 0)
         *out = -INFINITY;
     else
         return false;
     return true;
+}
+
+bool att_json_real(const cJSON *object, const char *key, double *out)
+{
+    return att_json_number(att_json_get(object, key), out);
 }
 
 bool att_json_int(const cJSON *object, const char *key, int64_t *out)

@@ -27,6 +27,8 @@ const cJSON *att_json_get(const cJSON *object, const char *key);
 bool att_json_text(const cJSON *object, const char *key, const char **out);
 bool att_json_real(const cJSON *object, const char *key, double *out); /* {"nonfinite": ...} too */
 bool att_json_int(const cJSON *object, const char *key, int64_t *out);
+/* A node (an array's element) as a number, {"nonfinite": ...} too; false if it is none. */
+bool att_json_number(const cJSON *node, double *out);
 
 /* Writers: an escaped string; a number that round-trips (17 digits), non-finite values as
  * {"nonfinite": "nan"}. */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "core/lex.h"
+#include "core/record_names.h"
+
+static const char *const outcomes[ATT_OUTCOMES] = {
+    [ATT_PASS] = "pass",        [ATT_FAIL] = "fail",         [ATT_ERROR] = "error",
+    [ATT_CRASH] = "crash",      [ATT_TIMEOUT] = "timeout",   [ATT_NOT_RUN] = "not_run",
+    [ATT_HOLE] = "unsupported", [ATT_NO_POWER] = "no_power", [ATT_INCONCLUSIVE] = "inconclusive",
+};
+
+const char *att_outcome_name(att_outcome outcome)
+{
+    return (unsigned)outcome < ATT_OUTCOMES ? outcomes[outcome] : "error";
+}
+
+int att_outcome_named(const char *name)
+{
+    for (int i = 0; i < ATT_OUTCOMES; i++)
+        if (strcmp(outcomes[i], name) == 0)
+            return i;
+    return -1;
+}
+
+const att_metric *att_record_metric(const att_record *record, const char *name)
+{
+    for (size_t i = 0; i < record->n_metrics; i++)
+        if (record->metrics[i].name && strcmp(record->metrics[i].name, name) == 0)
+            return &record->metrics[i];
+    return NULL;
+}
+
+bool att_record_param(const att_record *record, const char *name, char *out, size_t size)
+{
+    const char *params = record->params ? record->params : "";
+    att_lex x = {params, params + strlen(params)};
+    att_arena arena = {0};
+    bool found = false;
+
+    for (att_lex_blanks(&x); !found && x.at < x.end; att_lex_blanks(&x)) {
+        char *text = NULL, *key = att_lex_name(&x, false, &arena);
+        if (!key || !att_lex_take(&x, '=') || att_lex_value(&x, "", &arena, &text, NULL) != ATT_OK)
+            break;
+        if ((found = strcmp(key, name) == 0) && size > 0)
+            snprintf(out, size, "%s", text);
+    }
+    att_arena_drop(&arena);
+    return found;
+}
+
+void att_record_clear(att_record *r)
+{
+    for (size_t i = 0; i < r->n_metrics; i++) {
+        free(r->metrics[i].name);
+        free(r->metrics[i].unit);
+    }
+    for (size_t i = 0; i < r->n_items; i++)
+        free(r->items[i].note);
+    for (size_t i = 0; i < r->n_diagnoses; i++) {
+        free(r->diagnoses[i].fault);
+        free(r->diagnoses[i].text);
+    }
+    free(r->metrics);
+    free(r->items);
+    free(r->diagnoses);
+    free(r->line);
+    free(r->id);
+    free(r->measure);
+    free(r->kernel);
+    free(r->params);
+    free(r->reason);
+    *r = (att_record){.chance = NAN};
+}
+
+/* ------------------------------------------------------------------------------- printing */
+
+/* Opens member `key` of an object in which `*any` says whether something came before. */
+static void key(FILE *f, bool *any, const char *name)
+{
+    fprintf(f, "%s\"%s\": ", *any ? ", " : "", name);
+    *any = true;
+}
+
+static void text(FILE *f, bool *any, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    key(f, any, name);
+    att_json_put_text(f, value);
+}
+
+static void real(FILE *f, bool *any, const char *name, double value)
+{
+    if (isnan(value))
+        return;
+    key(f, any, name);
+    att_json_put_real(f, value);
+}
+
+static void print_metric(const att_metric *m, FILE *f)
+{
+    bool any = false;
+
+    fputc('{', f);
+    real(f, &any, "baseline", m->baseline);
+    text(f, &any, "better", att_name_at(&att_names_better, m->better));
+    if (!isnan(m->lo) || !isnan(m->hi)) {
+        key(f, &any, "ci");
+        fputc('[', f);
+        att_json_put_real(f, m->lo);
+        fputs(", ", f);
+        att_json_put_real(f, m->hi);
+        fputc(']', f);
+    }
+    real(f, &any, "limit", m->limit);
+    if (m->n) {
+        key(f, &any, "n");
+        fprintf(f, "%" PRId64, m->n);
+    }
+    text(f, &any, "name", m->name ? m->name : "");
+    text(f, &any, "unit", m->unit);
+    key(f, &any, "value");
+    att_json_put_real(f, m->value);
+    text(f, &any, "verdict", att_name_at(&att_names_verdict, m->verdict));
+    fputc('}', f);
+}
+
+/* What the items say in one column; a column that says nothing is left out. */
+static void print_column(const att_record *r, FILE *f, bool *any, const char *name,
+                         bool (*says)(const att_item *), void (*put)(const att_item *, FILE *))
+{
+    size_t first = 0;
+
+    while (first < r->n_items && !says(&r->items[first]))
+        first++;
+    if (first == r->n_items)
+        return;
+    key(f, any, name);
+    for (size_t i = 0; i < r->n_items; i++) {
+        fputs(i ? ", " : "[", f);
+        put(&r->items[i], f);
+    }
+    fputc(']', f);
+}
+
+static bool at_says(const att_item *i)
+{
+    return !isnan(i->at);
+}
+
+static void at_put(const att_item *i, FILE *f)
+{
+    att_json_put_real(f, i->at);
+}
+
+static bool cluster_says(const att_item *i)
+{
+    return i->cluster != 0;
+}
+
+static void cluster_put(const att_item *i, FILE *f)
+{
+    fprintf(f, "%" PRId32, i->cluster);
+}
+
+static bool note_says(const att_item *i)
+{
+    return i->note != NULL;
+}
+
+static void note_put(const att_item *i, FILE *f)
+{
+    if (i->note)
+        att_json_put_text(f, i->note);
+    else
+        fputs("null", f);
+}
+
+static bool score_says(const att_item *i)
+{
+    return !isnan(i->score);
+}
+
+static void score_put(const att_item *i, FILE *f)
+{
+    att_json_put_real(f, i->score);
+}
+
+static void print_items(const att_record *r, FILE *f)
+{
+    bool any = false;
+
+    fputc('{', f);
+    print_column(r, f, &any, "at", at_says, at_put);
+    print_column(r, f, &any, "cluster", cluster_says, cluster_put);
+    key(f, &any, "hit");
+    fputc('"', f);
+    for (size_t i = 0; i < r->n_items; i++)
+        fputc(r->items[i].hit ? '1' : '0', f);
+    fputc('"', f);
+    print_column(r, f, &any, "note", note_says, note_put);
+    print_column(r, f, &any, "score", score_says, score_put);
+    fputc('}', f);
+}
+
+static void print_diagnoses(const att_record *r, FILE *f, bool *any)
+{
+    if (!r->n_diagnoses)
+        return;
+    key(f, any, "diagnosis");
+    for (size_t i = 0; i < r->n_diagnoses; i++) {
+        bool inner = false;
+        fputs(i ? ", {" : "[{", f);
+        text(f, &inner, "fault", r->diagnoses[i].fault ? r->diagnoses[i].fault : "");
+        real(f, &inner, "ratio", r->diagnoses[i].ratio);
+        text(f, &inner, "text", r->diagnoses[i].text);
+        fputc('}', f);
+    }
+    fputc(']', f);
+}
+
+/* attest repro 'LINE', as a shell reads it. */
+static void print_repro(const att_record *r, FILE *f, bool *any)
+{
+    att_buf b = {0};
+
+    att_buf_puts(&b, "attest repro '");
+    for (const char *c = r->id ? r->id : ""; *c; c++)
+        att_buf_add(&b, *c == '\'' ? "'\\''" : c, *c == '\'' ? 4 : 1);
+    att_buf_printf(&b, " seed=%" PRIu64 "'", r->seed);
+    if (!b.failed)
+        text(f, any, "repro", b.data);
+    att_buf_drop(&b);
+}
+
+void att_record_print(const att_record *r, FILE *f)
+{
+    bool any = false;
+
+    fputc('{', f);
+    real(f, &any, "chance", r->chance);
+    text(f, &any, "class", att_name_at(&att_names_class, r->class_));
+    print_diagnoses(r, f, &any);
+    text(f, &any, "eval", r->measure ? r->measure : "");
+    text(f, &any, "id", r->id ? r->id : "");
+    if (r->n_items) {
+        key(f, &any, "items");
+        print_items(r, f);
+    }
+    text(f, &any, "kernel", r->kernel ? r->kernel : "");
+    if (r->margin != 0.0)
+        real(f, &any, "margin", r->margin);
+    if (r->n_metrics) {
+        key(f, &any, "metrics");
+        for (size_t i = 0; i < r->n_metrics; i++) {
+            fputs(i ? ", " : "[", f);
+            print_metric(&r->metrics[i], f);
+        }
+        fputc(']', f);
+    }
+    text(f, &any, "params", r->params);
+    if (r->peak_bytes) {
+        key(f, &any, "peak");
+        fprintf(f, "%" PRId64, r->peak_bytes);
+    }
+    text(f, &any, "reason", r->reason);
+    print_repro(r, f, &any);
+    key(f, &any, "required");
+    fputs(r->required ? "true" : "false", f);
+    key(f, &any, "seed");
+    fprintf(f, "%" PRIu64, r->seed);
+    if (r->signal) {
+        key(f, &any, "signal");
+        fprintf(f, "%d", r->signal);
+    }
+    text(f, &any, "status", att_outcome_name(r->status));
+    real(f, &any, "time", r->seconds);
+    fputc('}', f);
+}
