@@ -4,15 +4,18 @@
 set -eu
 
 find "$1" -name '*.gcda' ! -path '*/tests/*' | sort | xargs gcov -n 2>/dev/null |
-    awk -F"[':%]" '
-        /^File / { file = $2 }
+    awk '
+        /^File / {
+            split($0, quoted, "\047")
+            file = quoted[2]
+        }
         /^Lines executed/ && file ~ /^(kernels|evals|datasets|reports|harness)\/.*\.c$/ && file !~ /\/tests\// {
-            split($3, unused, " ")
-            lines = $4
-            sub(/ of /, "", lines)
-            share = $2 / 100
-            if (!(file in best) || share > best[file]) best[file] = share
-            total[file] = lines
+            split($0, part, /[:%]/)
+            share = part[2] / 100
+            # A kernel is compiled once an ISA level: the level that ran counts.
+            if (!(file in best) || share > best[file])
+                best[file] = share
+            total[file] = $NF
             file = ""
         }
         END {
