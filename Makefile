@@ -145,7 +145,7 @@ $(B)/build.h: FORCE
 
 $(LIB): $(KERNEL_OBJ) $(HOUSE_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	ar qcs $@ $^ # not r: files of equal name in two rooms are both kept
 
 $(B)/attest: $(CLI_OBJ) $(LIB)
 	$(CC) $(LDFLAGS) -rdynamic $^ -o $@ $(LDLIBS)
