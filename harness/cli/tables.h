@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The house's tables as core wants them; the verbs that start from a registry use it. */
+#ifndef ATT_CLI_TABLES_H
+#define ATT_CLI_TABLES_H
+
+#include "cli.h"
+#include "core/registry.h"
+
+static inline att_tables att_cli_tables(const att_cli *cli)
+{
+    return (att_tables){.kernels = cli->kernels->kernels,
+                        .zoo = cli->kernels->zoo,
+                        .controls = cli->kernels->controls,
+                        .evals = cli->evals,
+                        .isa = cli->kernels->isa,
+                        .dense = "flash_f32",
+                        .oracle = "reference_f64"};
+}
+
+extern const att_verb att_verb_worker, att_verb_run, att_verb_repro;
+
+#endif
