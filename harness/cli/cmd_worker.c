@@ -23,7 +23,7 @@ static int run(const att_cli *cli, int argc, char **argv)
 {
     options o = {NULL, "datasets", 1};
     att_host host;
-    int first = 0, code = att_sharedread(&att_verb_worker, argc, argv, &o, &first);
+    int first = 0, code = att_options_read(&att_verb_worker, argc, argv, &o, &first);
 
     if (code >= 0)
         return code;

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "core/cover.h"
+#include "core/param.h"
+
+#define SUITE_LIMIT ((size_t)4 << 20)
+
+/* One row being expanded: kernels x parameter sets x seeds. */
+typedef struct expansion {
+    att_run_plan *plan;
+    att_registry *registry;
+    const att_plan_filter *filter;
+    const char *measure;
+    const char *params;
+    uint64_t seed;
+    bool required;
+} expansion;
+
+static att_status no_memory(att_why *why)
+{
+    att_why_set(why, "no memory for the plan");
+    return ATT_NO_MEMORY;
+}
+
+/* Takes the case; a line that is there already is dropped. */
+static att_status add(att_run_plan *plan, att_case *c, size_t row, bool required, att_why *why)
+{
+    if (plan->n == plan->room) {
+        size_t room = plan->room ? plan->room * 2 : 64;
+        att_planned *bigger = realloc(plan->cases, room * sizeof *bigger);
+        if (!bigger) {
+            att_case_drop(c);
+            return no_memory(why);
+        }
+        plan->cases = bigger;
+        plan->room = room;
+    }
+    plan->cases[plan->n++] = (att_planned){c, row, required};
+    return ATT_OK;
+}
+
+static att_status add_row(att_run_plan *plan, double budget, att_why *why)
+{
+    att_plan_row *rows = realloc(plan->rows, (plan->n_rows + 1) * sizeof *rows);
+
+    if (!rows)
+        return no_memory(why);
+    plan->rows = rows;
+    plan->rows[plan->n_rows++] = (att_plan_row){budget};
+    return ATT_OK;
+}
+
+att_status att_plan_add_line(att_run_plan *plan, att_registry *r, const char *line, att_why *why)
+{
+    att_case *c = NULL;
+    att_status status = add_row(plan, 0, why);
+
+    if (status == ATT_OK && (status = att_case_parse(r, line, &c, why)) == ATT_OK)
+        status = add(plan, c, plan->n_rows - 1, true, why);
+    return status;
+}
+
+static att_status take(void *arg, const char *text, att_why *why)
+{
+    expansion *x = arg;
+    att_case *c = NULL;
+    att_status status = att_case_make(x->registry, x->measure, text, x->params, &x->seed, &c, why);
+
+    return status == ATT_OK ? add(x->plan, c, x->plan->n_rows - 1, x->required, why) : status;
+}
+
+static bool is_plain_glob(const char *text)
+{
+    return strpbrk(text, "*?") && !strchr(text, ':');
+}
+
+static bool listed(const char *const *patterns, const char *text)
+{
+    for (; *patterns; patterns++)
+        if (att_glob(*patterns, text))
+            return true;
+    return false;
+}
+
+/* Is a kernel's text (its name without parameters) named by one of the patterns? */
+static bool named(const char *const *patterns, const char *text)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "{"), text);
+    return listed(patterns, text) || listed(patterns, name) ||
+           (strcmp(name, "dense") == 0 && listed(patterns, "flash_f32"));
+}
+
+/* The row's kernels, narrowed by the filter. */
+static att_status each_kernel(expansion *x, const cJSON *kernels, att_why *why)
+{
+    const char *const *only = x->filter->kernels;
+    att_status status = ATT_OK;
+    const cJSON *k;
+
+    cJSON_ArrayForEach(k, kernels)
+    {
+        if (!cJSON_IsString(k)) {
+            att_why_set(why, "kernels: a list of texts is expected");
+            return ATT_CORRUPT;
+        }
+        bool all = strcmp(k->valuestring, "*") == 0;
+        for (size_t i = 0; all && only && only[i] && status == ATT_OK; i++)
+            status = att_registry_match(x->registry, only[i], take, x, why);
+        if (only && (all || !named(only, k->valuestring)))
+            continue;
+        if (status == ATT_OK)
+            status = att_registry_match(x->registry, k->valuestring, take, x, why);
+        if (status != ATT_OK)
+            return status;
+    }
+    for (size_t i = 0; only && only[i] && status == ATT_OK; i++) {
+        bool all = false; /* a kernel of the user's own joins rows that list their kernels */
+        cJSON_ArrayForEach(k, kernels) all = all || strcmp(k->valuestring, "*") == 0;
+        if (!all && !is_plain_glob(only[i]) && strchr(only[i], ':'))
+            status = att_registry_match(x->registry, only[i], take, x, why);
+    }
+    return status;
+}
+
+/* A JSON value as the text of a parameter's value. */
+static bool value_text(const cJSON *v, att_buf *out)
+{
+    out->length = 0;
+    if (cJSON_IsString(v))
+        att_buf_puts(out, v->valuestring);
+    else if (cJSON_IsNumber(v) && v->valuedouble == (double)(int64_t)v->valuedouble)
+        att_buf_printf(out, "%" PRId64, (int64_t)v->valuedouble);
+    else if (cJSON_IsNumber(v))
+        att_buf_printf(out, "%.17g", v->valuedouble);
+    else
+        return false;
+    return !out->failed;
+}
+
+/* "name=value" appended to a list of parameters, quoted where the grammar asks. */
+static void put_pair(att_buf *out, const char *name, const char *value)
+{
+    att_buf_printf(out, "%s%s=", out->length ? " " : "", name);
+    att_word_print(value, out);
+}
+
+/* Every combination of the listed values from member `at` on. */
+static att_status each_value(expansion *x, const cJSON *at, const att_buf *before,
+                             const cJSON *kernels, att_why *why)
+{
+    att_status status = ATT_OK;
+    att_buf params = {0}, text = {0};
+    const cJSON *v;
+
+    if (!at) {
+        x->params = before->length ? before->data : "";
+        return each_kernel(x, kernels, why);
+    }
+    cJSON_ArrayForEach(v, at)
+    {
+        params.length = 0;
+        if (before->length)
+            att_buf_add(&params, before->data, before->length);
+        if (!value_text(v, &text)) {
+            att_why_set(why, "params.%s: a list of numbers or texts is expected", at->string);
+            status = ATT_CORRUPT;
+        } else {
+            put_pair(&params, at->string, text.data ? text.data : "");
+            status = params.failed ? no_memory(why) : each_value(x, at->next, &params, kernels, why);
+        }
+        if (status != ATT_OK)
+            break;
+    }
+    att_buf_drop(&params);
+    att_buf_drop(&text);
+    return status;
+}
+
+/* Levels that the row gives in place of the declared ones, as cover.h wants them. */
+static att_status row_levels(const att_param *table, const cJSON *params, char **levels,
+                             att_why *why)
+{
+    const cJSON *member, *v;
+    att_buf text = {0};
+
+    cJSON_ArrayForEach(member, params)
+    {
+        if (strcmp(member->string, "cover") == 0 || strcmp(member->string, "strong") == 0)
+            continue;
+        int i = att_param_index(table, member->string);
+        if (i < 0 || !cJSON_IsArray(member)) {
+            att_why_set(why, "params.%s: %s", member->string,
+                        i < 0 ? "no such parameter" : "a list is expected");
+            return ATT_INVALID;
+        }
+        att_buf all = {0};
+        cJSON_ArrayForEach(v, member) if (value_text(v, &text))
+            att_buf_printf(&all, "%s%s", all.length ? " " : "", text.data);
+        levels[i] = all.data;
+    }
+    att_buf_drop(&text);
+    return ATT_OK;
+}
+
+static att_status each_covered(expansion *x, const cJSON *params, const cJSON *kernels,
+                               att_why *why)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(x->measure, "."), x->measure);
+    const att_eval *eval = att_registry_eval(x->registry, name, why);
+    size_t n = eval ? att_param_count(eval->params) : 0;
+    char **levels = calloc(n + 1, sizeof *levels);
+    const char *strong = NULL;
+    att_cover_cases cases = {0};
+    att_status status = !eval ? ATT_INVALID : levels ? ATT_OK : no_memory(why);
+
+    att_json_text(params, "strong", &strong);
+    if (status == ATT_OK)
+        status = row_levels(eval->params, params, levels, why);
+    if (status == ATT_OK)
+        status = att_cover_params(eval->params, (const char *const *)levels, strong, eval->valid,
+                                  x->seed, &cases, why);
+    for (size_t i = 0; status == ATT_OK && i < cases.count; i++) {
+        att_buf text = {0};
+        for (size_t j = 0; j < cases.params; j++)
+            put_pair(&text, eval->params[j].name, cases.value[i * cases.params + j]);
+        x->params = text.data ? text.data : "";
+        status = text.failed ? no_memory(why) : each_kernel(x, kernels, why);
+        att_buf_drop(&text);
+    }
+    att_cover_cases_drop(&cases);
+    for (size_t i = 0; levels && i < n; i++)
+        free(levels[i]);
+    free(levels);
+    return status;
+}
+
+static att_status suite_row(att_run_plan *plan, att_registry *r, const cJSON *row,
+                            const att_plan_filter *filter, att_why *why)
+{
+    const cJSON *kernels = att_json_get(row, "kernels"), *params = att_json_get(row, "params");
+    const cJSON *seeds = att_json_get(row, "seeds"), *required = att_json_get(row, "required"), *s;
+    expansion x = {.plan = plan, .registry = r, .filter = filter, .required = !cJSON_IsFalse(required)};
+    double budget = 0;
+    att_buf none = {0};
+
+    if (!att_json_text(row, "measure", &x.measure) || !cJSON_IsArray(kernels) ||
+        !cJSON_IsArray(seeds)) {
+        att_why_set(why, "measure (text), kernels (list) and seeds (list) are required");
+        return ATT_CORRUPT;
+    }
+    if (filter->evals && !listed(filter->evals, x.measure))
+        return ATT_OK;
+    att_json_real(row, "budget", &budget);
+    att_status status = add_row(plan, budget, why);
+    cJSON_ArrayForEach(s, seeds)
+    {
+        if (status != ATT_OK || (filter->seed && s != seeds->child))
+            break;
+        x.seed = filter->seed ? *filter->seed : (uint64_t)s->valuedouble;
+        status = att_json_get(params, "cover") ? each_covered(&x, params, kernels, why)
+                                               : each_value(&x, params ? params->child : NULL, &none,
+                                                            kernels, why);
+    }
+    return status;
+}
+
+att_status att_plan_add_suite(att_run_plan *plan, att_registry *r, const char *path,
+                              const att_plan_filter *filter, att_why *why)
+{
+    cJSON *suite = NULL;
+    const char *name = path;
+    size_t i = 0;
+    att_why inner = {""};
+    att_status status = att_json_read(path, SUITE_LIMIT, &suite, why);
+
+    if (status != ATT_OK)
+        return status;
+    const cJSON *rows = att_json_get(suite, "rows"), *row;
+    att_json_text(suite, "name", &name);
+    free(plan->suite);
+    plan->suite = strdup(name);
+    if (!cJSON_IsArray(rows)) {
+        att_why_set(why, "%s: rows (a list) are missing", path);
+        status = ATT_CORRUPT;
+    }
+    cJSON_ArrayForEach(row, rows)
+    {
+        if (status != ATT_OK)
+            break;
+        if ((status = suite_row(plan, r, row, filter, &inner)) != ATT_OK)
+            att_why_set(why, "%s: rows[%zu]: %.400s", path, i, inner.text);
+        i++;
+    }
+    cJSON_Delete(suite);
+    return status;
+}
+
+/* Orders by first appearance of the group, then by appearance. */
+typedef struct place {
+    const char *group;
+    const char *line;
+    size_t first, at;
+} place;
+
+static int by_group(const void *a, const void *b)
+{
+    const place *x = a, *y = b;
+    int order = strcmp(x->group, y->group);
+
+    return order ? order : x->at < y->at ? -1 : 1;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const place *x = a, *y = b;
+
+    return x->first != y->first ? (x->first < y->first ? -1 : 1) : x->at < y->at ? -1 : x->at > y->at;
+}
+
+static int by_line(const void *a, const void *b)
+{
+    const place *x = a, *y = b;
+    int order = strcmp(x->line, y->line);
+
+    return order ? order : x->at < y->at ? -1 : x->at > y->at;
+}
+
+att_status att_plan_finish(att_run_plan *plan, att_why *why)
+{
+    place *p = calloc(plan->n + 1, sizeof *p);
+    att_planned *sorted = calloc(plan->n + 1, sizeof *sorted);
+    att_buf lines = {0};
+    size_t kept = 0;
+
+    if (!p || !sorted) {
+        free(p);
+        free(sorted);
+        return no_memory(why);
+    }
+    for (size_t i = 0; i < plan->n; i++)
+        p[i] = (place){plan->cases[i].c->group, plan->cases[i].c->line, i, i};
+    qsort(p, plan->n, sizeof *p, by_line);
+    for (size_t i = 0; i < plan->n; i++) /* two rows may ask for one case: it runs once */
+        if (i == 0 || strcmp(p[i].line, p[i - 1].line) != 0)
+            p[kept++] = p[i];
+        else
+            p[i].line = p[i - 1].line, att_case_drop(plan->cases[p[i].at].c);
+    qsort(p, kept, sizeof *p, by_group);
+    for (size_t i = 1; i < kept; i++)
+        if (strcmp(p[i].group, p[i - 1].group) == 0)
+            p[i].first = p[i - 1].first;
+    qsort(p, kept, sizeof *p, by_place);
+    for (size_t i = 0; i < kept; i++) {
+        sorted[i] = plan->cases[p[i].at];
+        att_buf_puts(&lines, sorted[i].c->line);
+        att_buf_puts(&lines, "\n");
+    }
+    snprintf(plan->hash, sizeof plan->hash, "%016" PRIx64,
+             att_hash64(lines.data ? lines.data : "", lines.length));
+    att_buf_drop(&lines);
+    free(plan->cases);
+    plan->cases = sorted;
+    plan->n = plan->room = kept;
+    free(p);
+    return ATT_OK;
+}
+
+void att_plan_drop(att_run_plan *plan)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        att_case_drop(plan->cases[i].c);
+    free(plan->cases);
+    free(plan->rows);
+    free(plan->suite);
+    *plan = (att_run_plan){0};
+}
