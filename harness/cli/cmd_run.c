@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attest run: a suite or single cases, measured in workers, judged, written to a run directory. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "core/env.h"
+#include "core/run.h"
+#include "core/verdict.h"
+#include "session.h"
+#include "tables.h"
+
+typedef struct options {
+    const char *suite, *out, *resume, *model;
+    att_list evals, kernels, cases, plugins;
+    int64_t seed, workers;
+    double timeout, memory;
+    bool dry_run, json, quiet;
+} options;
+
+static const att_option table[] = {
+    {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL, "ci/suites/NAME.json, or a file"},
+    {"eval", ATT_OPTION_LIST, offsetof(options, evals), "GLOB", NULL, "only these measures"},
+    {"kernel", ATT_OPTION_LIST, offsetof(options, kernels), "GLOB", NULL, "only these kernels"},
+    {"plugin", ATT_OPTION_LIST, offsetof(options, plugins), "FILE.so[#NAME]", NULL, "a kernel of yours"},
+    {"case", ATT_OPTION_LIST, offsetof(options, cases), "LINE", NULL, "this case"},
+    {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991", "in place of the suite's seeds"},
+    {"model", ATT_OPTION_TEXT, offsetof(options, model), "FILE", NULL, "a GGUF file"},
+    {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64", "processes; default: one a processor"},
+    {"timeout", ATT_OPTION_REAL, offsetof(options, timeout), "SECONDS", "0.1:86400", "for one case"},
+    {"memory", ATT_OPTION_REAL, offsetof(options, memory), "GIB", "1:1024", "address space of a worker"},
+    {"out", ATT_OPTION_TEXT, offsetof(options, out), "DIR", NULL, "where runs go; default: runs"},
+    {"resume", ATT_OPTION_TEXT, offsetof(options, resume), "RUN", NULL, "go on with an interrupted run"},
+    {"dry-run", ATT_OPTION_FLAG, offsetof(options, dry_run), NULL, NULL, "print the plan and its cost"},
+    {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
+    {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
+    {0}};
+
+/* --plugin FILE is --kernel plugin:FILE. */
+static att_status make_plan(const options *o, att_registry *r, att_run_plan *plan, att_why *why)
+{
+    const char *kernels[130] = {NULL}, *evals[65] = {NULL};
+    att_arena arena = {0};
+    size_t n = 0;
+    uint64_t seed = (uint64_t)o->seed;
+    char path[4096];
+    att_status status = ATT_OK;
+
+    for (size_t i = 0; i < o->kernels.n; i++)
+        kernels[n++] = o->kernels.at[i];
+    for (size_t i = 0; i < o->plugins.n; i++) {
+        snprintf(path, sizeof path, "plugin:%s", o->plugins.at[i]);
+        kernels[n++] = att_arena_text(&arena, path);
+    }
+    for (size_t i = 0; i < o->evals.n; i++)
+        evals[i] = o->evals.at[i];
+    att_plan_filter filter = {o->evals.n ? evals : NULL, n ? kernels : NULL, o->seed >= 0 ? &seed : NULL};
+    for (size_t i = 0; i < o->cases.n && status == ATT_OK; i++)
+        status = att_plan_add_line(plan, r, o->cases.at[i], why);
+    if (status == ATT_OK && (o->suite || !o->cases.n)) {
+        const char *suite = o->suite ? o->suite : "gate";
+        snprintf(path, sizeof path, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
+        status = att_plan_add_suite(plan, r, path, &filter, why);
+    }
+    if (status == ATT_OK)
+        status = att_plan_finish(plan, why);
+    att_arena_drop(&arena);
+    return status;
+}
+
+static void print_plan(const att_run_plan *plan)
+{
+    double all = 0;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        printf("%8.3f s  %s\n", plan->cases[i].c->seconds, plan->cases[i].c->line);
+        all += plan->cases[i].c->seconds;
+    }
+    printf("%zu cases, about %.0f s on one core\n", plan->n, all);
+}
+
+/* plan.json: what --resume needs to know that the run is the same. */
+static bool write_plan(const att_run_plan *plan, const char *path)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *f = open_memstream(&text, &length);
+
+    if (!f)
+        return false;
+    fprintf(f, "{\"schema_version\": 1, \"hash\": \"%s\", \"cases\": [\n", plan->hash);
+    for (size_t i = 0; i < plan->n; i++) {
+        att_json_put_text(f, plan->cases[i].c->line);
+        fputs(i + 1 < plan->n ? ",\n" : "\n", f);
+    }
+    fputs("]}\n", f);
+    bool good = fclose(f) == 0 && att_file_write(path, text, length);
+    free(text);
+    return good;
+}
+
+/* Makes DIR/<UTC>-<sha8> and the link DIR/latest. */
+static att_status make_folder(const char *base, const char *hash, char *out, size_t size, att_why *why)
+{
+    char stamp[17], link[4200], temporary[4300];
+
+    att_clock_stamp(stamp);
+    if (mkdir(base, 0777) != 0 && errno != EEXIST) {
+        att_why_set(why, "%s: can't be made: %s", base, strerror(errno));
+        return ATT_IO;
+    }
+    snprintf(out, size, "%s/%s-%.8s", base, stamp, hash);
+    for (int i = 2; mkdir(out, 0777) != 0; i++) {
+        if (errno != EEXIST || i > 99) {
+            att_why_set(why, "%s: can't be made: %s", out, strerror(errno));
+            return ATT_IO;
+        }
+        snprintf(out, size, "%s/%s-%.8s-%d", base, stamp, hash, i);
+    }
+    snprintf(link, sizeof link, "%s/latest", base);
+    snprintf(temporary, sizeof temporary, "%s.%ld", link, (long)getpid());
+    if (symlink(out + strlen(base) + 1, temporary) != 0 || rename(temporary, link) != 0)
+        unlink(temporary); /* the link is a convenience: a run without it is whole */
+    return ATT_OK;
+}
+
+static att_status write_reports(const att_cli *cli, const att_result *result, const char *folder,
+                                att_why *why)
+{
+    char path[4200];
+
+    snprintf(path, sizeof path, "%s/result.json", folder);
+    att_status status = att_result_write(result, path, why);
+    for (const att_writer *const *w = cli->writers; *w && status == ATT_OK; w++) {
+        att_why inner = {""};
+        att_status one = (*w)->write(result, folder, &inner);
+        if (one == ATT_UNSUPPORTED)
+            fprintf(stderr, "attest run: %s is left out: %s\n", (*w)->file, inner.text);
+        else if ((status = one) != ATT_OK)
+            *why = inner;
+    }
+    if (status == ATT_OK) {
+        snprintf(path, sizeof path, "%s/DONE", folder);
+        if (!att_file_write(path, "", 0)) {
+            att_why_set(why, "%s: %s", path, strerror(errno));
+            status = ATT_IO;
+        }
+    }
+    return status;
+}
+
+static void print_failures(const att_result *result)
+{
+    size_t told = 0;
+
+    for (size_t i = 0; i < result->n_records; i++) {
+        const att_record *r = &result->records[i];
+        if (r->status != ATT_FAIL && r->status != ATT_CRASH && r->status != ATT_TIMEOUT &&
+            r->status != ATT_ERROR)
+            continue;
+        if (told++ == 10) {
+            fputs("  ... and more; see summary.md and result.json\n", stderr);
+            break;
+        }
+        fprintf(stderr, "%-7s %s\n        %s\n", att_outcome_name(r->status), r->id,
+                r->reason ? r->reason : "");
+        for (size_t d = 0; d < r->n_diagnoses; d++)
+            fprintf(stderr, "        looks like %s: %s\n", r->diagnoses[d].fault, r->diagnoses[d].text);
+        fprintf(stderr, "        attest repro '%s'\n", r->line);
+    }
+}
+
+static void print_summary(const att_result *result, const char *folder, int code, bool json)
+{
+    size_t n[ATT_OUTCOMES] = {0};
+
+    for (size_t i = 0; i < result->n_records; i++)
+        n[result->records[i].status]++;
+    if (!json)
+        print_failures(result);
+    if (json)
+        printf("{\"cases\":%zu", result->n_records);
+    else
+        printf("%zu cases:", result->n_records);
+    if (json) {
+        printf(",\"exit\":%d", code);
+        for (int k = 0; k < ATT_OUTCOMES; k++)
+            printf(",\"%s\":%zu", att_outcome_name((att_outcome)k), n[k]);
+        fputs(",\"run\":", stdout);
+        att_json_put_text(stdout, folder);
+        printf(",\"seconds\":%.17g}\n", result->seconds);
+        return;
+    }
+    for (int k = 0; k < ATT_OUTCOMES; k++)
+        if (n[k])
+            printf(" %zu %s", n[k], att_outcome_name((att_outcome)k));
+    printf(", %.1f s, exit %d\n%s\n", result->seconds, code, folder);
+}
+
+/* What makes a journal's row valid for this run: this binary, this machine, this model. */
+static att_status stamp_of(const att_cli *cli, const options *o, const att_result *result, char *out,
+                           size_t size, att_why *why)
+{
+    size_t length = 0;
+    char *self = att_file_read(cli->self, (size_t)1 << 30, &length);
+
+    if (!self) {
+        att_why_set(why, "%s: %s", cli->self, strerror(errno));
+        return ATT_IO;
+    }
+    uint64_t build = att_hash64(self, length);
+    free(self);
+    for (size_t i = 0; i < o->plugins.n; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(o->plugins.at[i], "#"), o->plugins.at[i]);
+        char *so = att_file_read(path, (size_t)1 << 30, &length);
+        build = build * 31 + (so ? att_hash64(so, length) : 0);
+        free(so);
+    }
+    snprintf(out, size, "%016" PRIx64 " %s %s", build, result->env_class, o->model ? o->model : "");
+    return ATT_OK;
+}
+
+static att_status run_plan(const att_cli *cli, const options *o, const att_run_plan *plan,
+                           att_result *result, char *folder, size_t size, int *number, att_why *why)
+{
+    char journal[4200], log[4200], plan_path[4200], stamp[1024];
+    att_status status = att_env_fill(cli->kernels->isa, result, why);
+
+    if (status == ATT_OK && o->resume)
+        snprintf(folder, size, "%s", o->resume);
+    else if (status == ATT_OK)
+        status = make_folder(o->out, plan->hash, folder, size, why);
+    if (status == ATT_OK)
+        status = stamp_of(cli, o, result, stamp, sizeof stamp, why);
+    if (status != ATT_OK)
+        return status;
+    snprintf(journal, sizeof journal, "%s/run.db", folder);
+    snprintf(plan_path, sizeof plan_path, "%s/plan.json", folder);
+    snprintf(log, sizeof log, "%s/logs", folder);
+    if ((mkdir(log, 0777) != 0 && errno != EEXIST) || !write_plan(plan, plan_path)) {
+        att_why_set(why, "%s: can't be written: %s", folder, strerror(errno));
+        return ATT_IO;
+    }
+    snprintf(log, sizeof log, "%s/logs/workers.log", folder);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    att_run_options run = {.command = {cli->self, o->model, "datasets", log, o->memory * 0x1p30},
+                           .workers = o->workers ? (int)o->workers : (int)processors,
+                           .timeout = o->timeout,
+                           .journal = journal,
+                           .resume = o->resume != NULL,
+                           .stamp = stamp,
+                           .quiet = o->quiet};
+    const char *name = strrchr(folder, '/');
+    result->run_id = strdup(name ? name + 1 : folder);
+    result->suite = strdup(plan->suite ? plan->suite : "");
+    result->plan_hash = strdup(plan->hash);
+    result->shard = result->shards = 1;
+    status = att_run_plan_measure(plan, &run, result, number, why);
+    result->status = strdup(*number ? "interrupted" : status == ATT_OK ? "complete" : "incomplete");
+    if (status == ATT_OK)
+        status = write_reports(cli, result, folder, why);
+    return status;
+}
+
+static int run(const att_cli *cli, int argc, char **argv)
+{
+    options o = {.out = "runs", .seed = -1, .model = getenv("ATT_MODEL"), .memory = ATT_MEMORY_GIB};
+    att_result result = {0};
+    att_run_plan plan = {0};
+    att_registry *registry = NULL;
+    att_why why = {""};
+    char folder[4096] = "";
+    int first = 0, number = 0, code = att_options_read(&att_verb_run, argc, argv, &o, &first);
+
+    if (code >= 0)
+        return code;
+    if (first < argc)
+        return att_usage(&att_verb_run, "unexpected operand %s", argv[first]);
+    if (!o.model && access(ATT_MODEL_PATH, R_OK) == 0)
+        o.model = ATT_MODEL_PATH;
+    att_tables tables = att_cli_tables(cli);
+    att_plugin_source plugins = att_cli_plugins(cli);
+    att_status status = att_registry_make(&tables, &plugins, &registry, &why);
+    if (status == ATT_OK)
+        status = make_plan(&o, registry, &plan, &why);
+    if (status == ATT_OK && plan.n == 0) {
+        att_why_set(&why, "nothing matches: no case");
+        code = ATT_EXIT_NOTHING;
+    } else if (status == ATT_OK && o.dry_run) {
+        print_plan(&plan);
+        code = ATT_EXIT_PASS;
+    } else if (status == ATT_OK) {
+        status = run_plan(cli, &o, &plan, &result, folder, sizeof folder, &number, &why);
+        code = number == SIGTERM ? ATT_EXIT_TERMINATED
+               : number          ? ATT_EXIT_INTERRUPT
+                                 : att_verdict_exit(&result);
+        if (status == ATT_OK)
+            print_summary(&result, folder, code, o.json);
+    }
+    if (status != ATT_OK)
+        code = att_exit_of(status);
+    if (*why.text)
+        fprintf(stderr, "attest run: %s\n", why.text);
+    att_result_clear(&result);
+    att_plan_drop(&plan);
+    att_registry_drop(registry);
+    return code;
+}
+
+const att_verb att_verb_run = {"run", "", "measure a suite or single cases", table, run, false};

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#define DESCRIPTION_LIMIT ((size_t)1 << 20)
+#define PATIENCE 20.0 /* seconds a plugin may take to load */
+
+/* Reads fd to its end, or until time is up. */
+static char *drain(int fd, size_t *length)
+{
+    char *text = malloc(DESCRIPTION_LIMIT + 1);
+    double until = att_clock_now() + PATIENCE;
+    struct pollfd p = {fd, POLLIN, 0};
+    ssize_t n = 1;
+
+    *length = 0;
+    while (text && n > 0 && *length < DESCRIPTION_LIMIT && att_clock_now() < until)
+        if (poll(&p, 1, 200) > 0 && (n = read(fd, text + *length, DESCRIPTION_LIMIT - *length)) > 0)
+            *length += (size_t)n;
+    if (text)
+        text[*length] = '\0';
+    return text;
+}
+
+/* Runs `attest describe path`; its JSON, or NULL and why. */
+static char *ask(const char *self, const char *path, size_t *length, att_why *why)
+{
+    int fds[2], status = 0;
+    char *argv[] = {(char *)(uintptr_t)self, "describe", (char *)(uintptr_t)path, NULL};
+
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        att_why_set(why, "plugin %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        int up = fcntl(fds[1], F_DUPFD, 10), null = open("/dev/null", O_WRONLY);
+        if (up < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(up, 3) < 0)
+            _exit(126);
+        execv(self, argv);
+        _exit(127);
+    }
+    close(fds[1]);
+    char *text = pid > 0 ? drain(fds[0], length) : NULL;
+    close(fds[0]);
+    if (pid > 0) {
+        if (waitpid(pid, &status, WNOHANG) == 0 && (!text || !*text))
+            kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+    }
+    if (text && *text)
+        return text;
+    free(text);
+    if (pid > 0 && WIFSIGNALED(status))
+        att_why_set(why, "plugin %s: loading it ended with signal %d (%s)", path, WTERMSIG(status),
+                    strsignal(WTERMSIG(status)));
+    else
+        att_why_set(why, "plugin %s: loading it gave no description", path);
+    return NULL;
+}
+
+static att_status never(const att_kernel *self, att_op op, const att_problem *p,
+                        const att_value *params, att_reason *why)
+{
+    (void)self, (void)op, (void)p, (void)params, (void)why;
+    return ATT_UNSUPPORTED; /* the coordinator never calls a kernel */
+}
+
+static att_status never_attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    (void)self, (void)p, (void)s;
+    return ATT_UNSUPPORTED;
+}
+
+static const char *word(const cJSON *object, const char *key)
+{
+    const char *text = "";
+    char *copy;
+
+    att_json_text(object, key, &text);
+    copy = strdup(text);
+    return copy ? copy : "";
+}
+
+static const att_param *params_of(const cJSON *list)
+{
+    size_t n = (size_t)cJSON_GetArraySize(list), i = 0;
+    att_param *table = calloc(n + 1, sizeof *table);
+    const cJSON *p;
+    int64_t type;
+
+    cJSON_ArrayForEach(p, list)
+    {
+        if (table && att_json_int(p, "type", &type))
+            table[i++] = (att_param){.name = word(p, "name"),
+                                     .type = (int32_t)type,
+                                     .unit = word(p, "unit"),
+                                     .fallback = word(p, "fallback"),
+                                     .domain = word(p, "domain"),
+                                     .help = word(p, "help")};
+    }
+    return table;
+}
+
+/* A descriptor that knows what the plugin declares and can do nothing. */
+static const att_kernel *shadow(const cJSON *k)
+{
+    att_kernel *out = calloc(1, sizeof *out);
+    int64_t class_ = 0;
+
+    if (!out)
+        return NULL;
+    att_json_int(k, "class", &class_);
+    *out = (att_kernel){.struct_size = sizeof *out,
+                        .abi = ATT_ABI,
+                        .name = word(k, "name"),
+                        .family = word(k, "family"),
+                        .summary = word(k, "summary"),
+                        .class_ = (int32_t)class_,
+                        .params = params_of(att_json_get(k, "params")),
+                        .supports = never,
+                        .attend = never_attend};
+    att_json_real(k, "margin", &out->margin);
+    return out;
+}
+
+/* What it makes lives as long as the process, like the registry that names it. */
+static att_status open_there(void *arg, const char *path, const att_kernel *const **kernels,
+                             size_t *n, att_why *why)
+{
+    cJSON *json = NULL;
+    size_t length = 0;
+    const char *text = "";
+    char *answer = ask(arg, path, &length, why);
+
+    if (!answer)
+        return ATT_INVALID;
+    att_status status = att_json_parse(answer, length, path, &json, why);
+    free(answer);
+    if (status != ATT_OK)
+        return ATT_INVALID;
+    const cJSON *list = att_json_get(json, "kernels"), *k;
+    const att_kernel **all = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *all);
+    *n = 0;
+    att_json_text(json, "why", &text);
+    cJSON_ArrayForEach(k, list) if (all && (all[*n] = shadow(k))) ++*n;
+    if (*n == 0) {
+        att_why_set(why, "%s", *text ? text : "no memory for a plugin's description");
+        free(all);
+    } else
+        *kernels = all;
+    status = *n ? ATT_OK : ATT_INVALID;
+    cJSON_Delete(json);
+    return status;
+}
+
+att_plugin_source att_cli_plugins(const att_cli *cli)
+{
+    return (att_plugin_source){(void *)(uintptr_t)cli->self, open_there};
+}

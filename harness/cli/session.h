@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs that measure have in common. */
+#ifndef ATT_SESSION_H
+#define ATT_SESSION_H
+
+#include "cli.h"
+#include "core/registry.h"
+
+#define ATT_MODEL_PATH "datasets/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+/* Address space of a worker by default; sanitizers need terabytes of it, so there is no limit. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ATT_MEMORY_GIB 0.0
+#else
+#define ATT_MEMORY_GIB 10.0
+#endif
+
+/* Plugins as the coordinator sees them: described by a process that may crash in its place. */
+att_plugin_source att_cli_plugins(const att_cli *cli);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* In the child: pipes on 3 and 4, output to the log, limits, exec.  Only async-signal-safe calls. */
+static void become(const att_pool_command *c, char *const argv[], int in, int out, int log)
+{
+    int a = fcntl(in, F_DUPFD, 10), b = fcntl(out, F_DUPFD, 10), null = open("/dev/null", O_RDONLY);
+    struct rlimit none = {0, 0}, memory = {(rlim_t)c->memory, (rlim_t)c->memory};
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a killed coordinator leaves nobody behind */
+    setpgid(0, 0);                    /* ^C is the coordinator's to handle */
+    signal(SIGPIPE, SIG_DFL);
+    if (a < 0 || b < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
+        dup2(a, 3) < 0 || dup2(b, 4) < 0)
+        _exit(126);
+    for (int fd = 5; fd < 256; fd++)
+        close(fd);
+    setrlimit(RLIMIT_CORE, &none);
+    if (c->memory > 0)
+        setrlimit(RLIMIT_AS, &memory);
+    execv(c->self, argv);
+    _exit(127);
+}
+
+att_status att_pool_start(const att_pool_command *c, att_pool_worker *out, att_why *why)
+{
+    int down[2] = {-1, -1}, up[2] = {-1, -1};
+    char *argv[] = {(char *)(uintptr_t)c->self, "worker", "--datasets",
+                    (char *)(uintptr_t)c->datasets, c->model ? "--model" : NULL,
+                    (char *)(uintptr_t)c->model, NULL};
+    int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    pid_t pid = -1;
+
+    if (log >= 0 && pipe2(down, O_CLOEXEC) == 0 && pipe2(up, O_CLOEXEC) == 0) {
+        setenv("OPENBLAS_NUM_THREADS", "1", 1);
+        pid = fork();
+        if (pid == 0)
+            become(c, argv, down[0], up[1], log);
+    }
+    if (pid < 0)
+        att_why_set(why, "%s: a worker can't be started: %s", c->log, strerror(errno));
+    if (log >= 0)
+        close(log);
+    if (down[0] >= 0)
+        close(down[0]);
+    if (up[1] >= 0)
+        close(up[1]);
+    if (pid < 0) {
+        if (down[1] >= 0)
+            close(down[1]);
+        if (up[0] >= 0)
+            close(up[0]);
+        return ATT_IO;
+    }
+    *out = (att_pool_worker){pid, down[1], up[0]};
+    return ATT_OK;
+}
+
+void att_pool_stop(att_pool_worker *w, bool kill_it, int *status)
+{
+    if (!w->pid)
+        return;
+    close(w->in);
+    if (kill_it)
+        kill(w->pid, SIGKILL);
+    while (waitpid(w->pid, status, 0) < 0 && errno == EINTR)
+        ;
+    close(w->out);
+    w->pid = 0;
+}

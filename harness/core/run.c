@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "core/ctx_own.h"
+#include "core/journal.h"
+#include "core/record.h"
+#include "core/verdict.h"
+#include "core/wire.h"
+
+#define WORKERS_MOST 64
+
+/* A case may take this long before its worker counts as hung: loading a model is part of it. */
+static double patience(const att_run_options *o, const att_case *c)
+{
+    return o->timeout > 0 ? o->timeout : 30 + 20 * c->seconds;
+}
+
+typedef struct lane {
+    att_pool_worker w;
+    size_t next, end; /* the leased cases that are left: next is being measured, if busy */
+    bool busy, started;
+    double since;
+} lane;
+
+typedef struct runner {
+    const att_run_plan *plan;
+    const att_run_options *o;
+    att_result *result;
+    att_journal *journal;
+    lane lanes[WORKERS_MOST];
+    size_t queue; /* the first case no lane has */
+    size_t done, told;
+    double *spent; /* seconds a row */
+    double begin;
+} runner;
+
+/* Set by the signal handler alone; a process-wide signal has no other place to go. */
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    caught = number;
+}
+
+static char *key_of(const runner *x, size_t i)
+{
+    char *key = NULL;
+
+    return asprintf(&key, "%s | %s", x->plan->cases[i].c->line, x->o->stamp) < 0 ? NULL : key;
+}
+
+static void tell(runner *x)
+{
+    double now = att_clock_now() - x->begin;
+    size_t n = x->plan->n, tenth = n ? x->done * 10 / n : 10;
+    bool terminal = isatty(2) && !getenv("CI");
+
+    if (x->o->quiet || n == 0)
+        return;
+    double left = x->done ? now * (double)(n - x->done) / (double)x->done : 0;
+    if (terminal) {
+        int full = (int)(x->done * 30 / n);
+        fprintf(stderr, "\r[%.*s%*s] %zu/%zu  %.0f s left   ", full,
+                "##############################", 30 - full, "", x->done, n, left);
+        if (x->done == n)
+            fputc('\n', stderr);
+    } else if (tenth > x->told) {
+        x->told = tenth;
+        fprintf(stderr, "%zu%%  %zu of %zu cases, %.0f s, about %.0f s left\n", tenth * 10, x->done,
+                n, now, left);
+    }
+}
+
+/* Takes a finished record into its place, journals and counts it. */
+static att_status finish(runner *x, size_t i, att_record *r, bool journaled, att_why *why)
+{
+    const att_planned *p = &x->plan->cases[i];
+    att_status status = ATT_OK;
+
+    r->required = p->required;
+    if (!journaled && x->journal) {
+        char *key = key_of(x, i);
+        status = key ? att_journal_put(x->journal, key, r, why) : ATT_NO_MEMORY;
+        free(key);
+    }
+    att_verdict_case(p->c->eval, r);
+    x->spent[p->row] += r->seconds;
+    x->result->records[i] = *r;
+    x->done++;
+    tell(x);
+    return status;
+}
+
+/* A case that ended without a record of its own. */
+static att_status finish_dead(runner *x, size_t i, att_outcome outcome, int number,
+                              const char *reason, double seconds, att_why *why)
+{
+    att_record r = {.chance = (double)NAN};
+
+    if (!att_record_identify(&r, x->plan->cases[i].c))
+        return ATT_NO_MEMORY;
+    r.status = outcome;
+    r.signal = number;
+    r.reason = strdup(reason);
+    r.seconds = seconds;
+    return finish(x, i, &r, outcome == ATT_NOT_RUN, why);
+}
+
+/* Rows of the journal; false where there is none for case i. */
+static att_status recall(runner *x, size_t i, bool *found, att_why *why)
+{
+    att_record r = {0};
+    char *key = key_of(x, i);
+    att_status status = key ? att_journal_get(x->journal, key, &r, found, why) : ATT_NO_MEMORY;
+
+    free(key);
+    return status == ATT_OK && *found ? finish(x, i, &r, true, why) : status;
+}
+
+/* The next group: cases [*from, *to) without those that are done or past their row's budget. */
+static att_status next_lease(runner *x, lane *l, att_why *why)
+{
+    const att_run_plan *p = x->plan;
+
+    while (x->queue < p->n && !l->busy) {
+        size_t i = x->queue++;
+        double budget = p->rows[p->cases[i].row].budget;
+        if (x->result->records[i].line)
+            continue;
+        if (budget > 0 && x->spent[p->cases[i].row] > budget) {
+            att_status status = finish_dead(x, i, ATT_NOT_RUN, 0, "the row's budget is spent", 0, why);
+            if (status != ATT_OK)
+                return status;
+            continue;
+        }
+        l->busy = true;
+        l->next = i;
+        while (x->queue < p->n && !x->result->records[x->queue].line &&
+               strcmp(p->cases[x->queue].c->group, p->cases[i].c->group) == 0)
+            x->queue++;
+        l->end = x->queue;
+    }
+    return ATT_OK;
+}
+
+/* Sends the lane's next case, starting its worker where it has none. */
+static att_status send_case(runner *x, lane *l, att_why *why)
+{
+    const char *line = x->plan->cases[l->next].c->line;
+
+    for (int tries = 0; tries < 2; tries++) {
+        if (!l->w.pid) {
+            att_status status = att_pool_start(&x->o->command, &l->w, why);
+            if (status != ATT_OK)
+                return status;
+        }
+        l->since = att_clock_now();
+        l->started = false;
+        if (att_wire_send(l->w.in, line, strlen(line)) == ATT_OK)
+            return ATT_OK;
+        int status;
+        att_pool_stop(&l->w, true, &status);
+    }
+    att_why_set(why, "workers die before they take a case; see %s", x->o->command.log);
+    return ATT_IO;
+}
+
+static att_status advance(runner *x, lane *l, att_why *why)
+{
+    if (l->busy && ++l->next == l->end)
+        l->busy = false;
+    if (!l->busy) {
+        att_status status = next_lease(x, l, why);
+        if (status != ATT_OK || !l->busy)
+            return status;
+    }
+    return send_case(x, l, why);
+}
+
+/* The worker ended, or was ended, in the middle of a case. */
+static att_status bury(runner *x, lane *l, bool hung, att_why *why)
+{
+    int status = 0;
+    char reason[256];
+    double seconds = att_clock_now() - l->since;
+
+    att_pool_stop(&l->w, hung, &status);
+    int number = !hung && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (hung)
+        snprintf(reason, sizeof reason, "no answer for %.1f s", seconds);
+    else if (number)
+        snprintf(reason, sizeof reason, "killed by signal %d (%s)", number, strsignal(number));
+    else
+        snprintf(reason, sizeof reason, "the worker exited with %d; see %s", WEXITSTATUS(status),
+                 x->o->command.log);
+    att_status code =
+        finish_dead(x, l->next, hung ? ATT_TIMEOUT : ATT_CRASH, number, reason, seconds, why);
+    return code == ATT_OK ? advance(x, l, why) : code;
+}
+
+static att_status hear(runner *x, lane *l, att_why *why)
+{
+    char *text = NULL;
+    size_t length = 0;
+    cJSON *json = NULL;
+    att_record r = {0};
+    att_status status = att_wire_receive(l->w.out, &text, &length);
+
+    if (status == ATT_OK && !l->started && strcmp(text, "start") == 0) {
+        l->started = true;
+        free(text);
+        return ATT_OK;
+    }
+    if (status == ATT_OK)
+        status = att_json_parse(text, length, "worker", &json, why);
+    if (status == ATT_OK)
+        status = att_record_parse(json, &r, why);
+    cJSON_Delete(json);
+    free(text);
+    if (status != ATT_OK)
+        return bury(x, l, false, why);
+    status = finish(x, l->next, &r, false, why);
+    return status == ATT_OK ? advance(x, l, why) : status;
+}
+
+/* Waits for any lane at most 50 ms, then looks after those that have been silent too long. */
+static att_status turn(runner *x, int workers, att_why *why)
+{
+    struct pollfd fds[WORKERS_MOST];
+    att_status status = ATT_OK;
+
+    for (int k = 0; k < workers; k++)
+        fds[k] = (struct pollfd){x->lanes[k].busy ? x->lanes[k].w.out : -1, POLLIN, 0};
+    int n = poll(fds, (nfds_t)workers, 50);
+    for (int k = 0; k < workers && status == ATT_OK; k++) {
+        lane *l = &x->lanes[k];
+        if (n > 0 && fds[k].fd >= 0 && fds[k].revents)
+            status = hear(x, l, why);
+        else if (l->busy &&
+                 att_clock_now() - l->since > patience(x->o, x->plan->cases[l->next].c))
+            status = bury(x, l, true, why);
+    }
+    if (status == ATT_OK && x->journal)
+        status = att_journal_tick(x->journal, why);
+    return status;
+}
+
+static bool is_busy(const runner *x, int workers)
+{
+    for (int k = 0; k < workers; k++)
+        if (x->lanes[k].busy)
+            return true;
+    return false;
+}
+
+static att_status measure(runner *x, att_why *why)
+{
+    int workers = x->o->workers < 1 ? 1 : x->o->workers > WORKERS_MOST ? WORKERS_MOST : x->o->workers;
+    att_status status = ATT_OK;
+    bool found;
+    int ended;
+
+    for (size_t i = 0; x->o->resume && x->journal && i < x->plan->n && status == ATT_OK; i++)
+        status = recall(x, i, &found, why);
+    for (int k = 0; k < workers && status == ATT_OK; k++)
+        status = advance(x, &x->lanes[k], why);
+    while (status == ATT_OK && !caught && is_busy(x, workers))
+        status = turn(x, workers, why);
+    for (int k = 0; k < workers; k++)
+        att_pool_stop(&x->lanes[k].w, caught != 0 || status != ATT_OK, &ended);
+    for (size_t i = 0; i < x->plan->n && (status == ATT_OK || caught); i++)
+        if (!x->result->records[i].line) {
+            att_status told = finish_dead(x, i, ATT_NOT_RUN, 0, "the run was interrupted", 0, why);
+            status = status == ATT_OK ? told : status;
+        }
+    return status;
+}
+
+att_status att_run_plan_measure(const att_run_plan *plan, const att_run_options *options,
+                                att_result *result, int *signal_out, att_why *why)
+{
+    runner x = {.plan = plan, .o = options, .result = result, .begin = att_clock_now()};
+    struct sigaction act = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction old_int, old_term, old_pipe;
+    att_status status = ATT_OK;
+
+    caught = 0;
+    result->records = calloc(plan->n + 1, sizeof *result->records);
+    result->n_records = plan->n;
+    x.spent = calloc(plan->n_rows + 1, sizeof *x.spent);
+    if (!result->records || !x.spent) {
+        att_why_set(why, "no memory for %zu cases", plan->n);
+        status = ATT_NO_MEMORY;
+    }
+    sigaction(SIGINT, &act, &old_int);
+    sigaction(SIGTERM, &act, &old_term);
+    sigaction(SIGPIPE, &ignore, &old_pipe);
+    if (status == ATT_OK && options->journal)
+        status = att_journal_open(options->journal, options->resume, &x.journal, why);
+    if (status == ATT_OK)
+        status = measure(&x, why);
+    if (x.journal && status == ATT_OK)
+        status = att_journal_flush(x.journal, why);
+    att_journal_close(x.journal);
+    sigaction(SIGINT, &old_int, NULL);
+    sigaction(SIGTERM, &old_term, NULL);
+    sigaction(SIGPIPE, &old_pipe, NULL);
+    free(x.spent);
+    *signal_out = caught;
+    result->seconds = att_clock_now() - x.begin;
+    att_verdict_run(result);
+    return status;
+}
