@@ -132,7 +132,8 @@ static void judge_row(tally *t, int64_t r, double mean)
     if (mean / att_error_tau(most) <= t->e->row_ratio)
         return;
     att_error_keys keys = att_profile_keys(f, r);
-    double tau = att_error_tau(att_error_nu(&keys, &sums, f->variance, f->u_acc, t->u, f->room));
+    double tau =
+        att_error_tau(att_error_nu(&keys, &sums, f->variance, f->u_acc, t->u, false, f->room));
     t->e->row_ratio = att_error_fold(t->e->row_ratio, mean / tau);
     if (!(mean <= tau))
         blame(t, "row", r, -1, mean, 0, tau, mean / tau);
@@ -188,4 +189,47 @@ att_status att_error_judge(att_profile *f, const att_tensor *out, const att_tens
     error->cosine = sizes > 0 ? t.product / sizes : 1;
     error->twice_ratio = over(error->max_abs, 2 * t.rounding);
     return ATT_OK;
+}
+
+/* Of row r: the best dropped logit less its possible error, the worst kept one plus its own. */
+static double row_gap(const att_profile *f, int64_t r, const uint8_t *kept)
+{
+    int64_t low = -1, high = -1;
+
+    for (int64_t n = f->first[r]; n < f->first[r] + f->n[r]; n++) {
+        if (f->key[n] < 0)
+            continue;
+        if (kept[f->key[n]] && (low < 0 || f->s[n] < f->s[low]))
+            low = n;
+        if (!kept[f->key[n]] && (high < 0 || f->s[n] > f->s[high]))
+            high = n;
+    }
+    if (low < 0 || high < 0 || !(f->s[high] > f->s[low]))
+        return 0;
+    double slack = ((double)f->dk + 3) * (f->a[low] + f->a[high]) + 2 * (f->x[low] + f->x[high]);
+    return over(f->s[high] - f->s[low], f->u_acc * slack);
+}
+
+double att_profile_gap(const att_profile *f, const uint8_t *kept)
+{
+    double gap = 0;
+
+    for (int64_t r = 0; r < f->rows; r++)
+        if (f->n[r] > 0)
+            gap = att_error_fold(gap, row_gap(f, r, kept + r * f->kv_len));
+    return gap;
+}
+
+int64_t att_profile_short(const att_profile *f, const uint8_t *kept, int64_t k)
+{
+    int64_t missing = 0;
+
+    for (int64_t r = 0; r < f->rows; r++) {
+        int64_t have = 0, want = f->n[r] - f->sink;
+        for (int64_t j = 0; j < f->kv_len; j++)
+            have += kept[r * f->kv_len + j] != 0;
+        want = want < k ? want : k;
+        missing += want > have ? want - have : 0;
+    }
+    return missing;
 }

@@ -102,6 +102,13 @@ typedef struct att_error {
 att_status att_error_judge(att_profile *profile, const att_tensor *out, const att_tensor *lse,
                            const att_units *units, att_error *error);
 
+/* For a kernel that keeps the largest logits: by how much the best dropped key beats the worst kept
+ * one, in units of what rounding could do to both; 0 where none does, at most 1 for a right one.
+ * kept: [B,Hq,Sq,Skv], a subset of the profile's allowed pairs. */
+double att_profile_gap(const att_profile *profile, const uint8_t *kept);
+/* The pairs that `kept` lacks of min(k, allowed) a row. */
+int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, int64_t k);
+
 /* max(m, x), where a NaN in either stays. */
 double att_error_fold(double m, double x);
 

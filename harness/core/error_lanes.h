@@ -49,6 +49,7 @@ typedef struct tie {
 /* Work memory of a row: probabilities, factors, the order of the keys, group sums. */
 typedef struct work {
     double *p, *eps, *b, *group[4], *inverse;
+    double top, log_total; /* p = e^(s - top - log_total) */
     tie *order, *spare;
 } work;
 

@@ -13,7 +13,7 @@
  * |v - o|) B       = sum p|v - o| expm1(b) / sum p e^-b + rest, + ulp_out(|o| + B)/2 B_LSE   = sum
  * p b + (n + 2) u_acc + 2^-24 (|m| + ln n) nu      = 1 / (sum of squared shares of sigma^2: each
  * key's score, each group's P, the shared denominator; w_0^2/d for the rest, independent over the d
- * elements)
+ * elements; c times that where elements come in groups of c that round alike)
  *
  * M_j = max(|v_j|, |v_j - o|), since kernels normalise by the sum of rounded or of unrounded
  * probabilities; groups are keys with equal logits, whose probabilities may round alike or not; g
@@ -154,8 +154,20 @@ static int64_t invert(const double *variance, int64_t dv, double *inverse)
     return counted;
 }
 
+/* Pairs of counted elements that round alike, each with itself among them: equal columns of V give
+ * equal results, whose roundings are one rounding; an exact 0 is not rounded at all. */
+static double alike(const double *o, const double *inverse, int64_t dv)
+{
+    double pairs = 0;
+
+    for (int64_t d = 0; d < dv; d++)
+        for (int64_t e = 0; e < dv && inverse[d] > 0; e++)
+            pairs += d == e || (inverse[e] > 0 && o[d] != 0 && fabs(o[d]) == fabs(o[e]));
+    return pairs;
+}
+
 double att_error_nu(const att_error_keys *k, const att_error_sums *s, const double *variance,
-                    double u_acc, const att_units *u, void *room)
+                    double u_acc, const att_units *u, bool columns_apart, void *room)
 {
     work w = work_of(room, k->n, k->dv);
     att_error_sums lse = *s;
@@ -178,7 +190,9 @@ double att_error_nu(const att_error_keys *k, const att_error_sums *s, const doub
             shared += shared_part(s, d, u_acc) * w.inverse[d] / count;
             loose += free_part(s, d, u_acc, u) * w.inverse[d] / count;
         }
-    total += shared * shared + loose * loose / count;
+    loose /= count;
+    double pairs = columns_apart ? count : alike(s->column[ATT_SUM_O], w.inverse, k->dv);
+    total += shared * shared + loose * loose * pairs;
     return total > 0 ? 1 / total : (double)k->dv;
 }
 
@@ -231,7 +245,7 @@ att_status att_error_row_of(const att_error_keys *k, const att_units *u, att_err
     out->lse = sums.lse;
     out->lse_bound = sums.lse_bound;
     out->lse_own = sums.lse_own;
-    out->nu = att_error_nu(k, &sums, variance, u->acc, u, room);
+    out->nu = att_error_nu(k, &sums, variance, u->acc, u, true, room);
     out->tau = att_error_tau(out->nu);
     status = ATT_OK;
 done:

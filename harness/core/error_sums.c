@@ -52,6 +52,8 @@ void att_error_weigh(const att_error_keys *k, double u_acc, work *w, att_error_s
         if (j == keys - 1)
             keys_total = total;
     }
+    w->top = top;
+    w->log_total = log(total);
     out->lse = keys > 0 ? top + log(keys_total) : -(double)INFINITY;
     if (!(keys_total > 0) && keys > 0) { /* the sink dwarfs every key: start again without it */
         for (int64_t j = 0; j < keys; j++)
@@ -98,15 +100,20 @@ static void sum_values(const att_error_keys *k, const work *w, att_error_sums *o
         }
 }
 
-/* e^b - 1 and e^-b; b is some units roundoff nearly always. */
-static void around(double b, double *minus, double *inverse)
+/* p (e^b - 1) and p e^-b for p = e^s; b is some units roundoff nearly always.  Beyond e^300, where
+ * the bound says nothing and the hull has to, both stop growing, lest 0 times infinity make a NaN.
+ */
+static void around(double p, double s, double b, double *minus, double *inverse)
 {
     if (b < 1e-4) {
-        *minus = b * (1 + b * (0.5 + b / 6));
-        *inverse = 1 - b * (1 - b * (0.5 - b / 6));
-    } else {
-        *minus = expm1(b);
-        *inverse = exp(-b);
+        *minus = p * (b * (1 + b * (0.5 + b / 6)));
+        *inverse = p * (1 - b * (1 - b * (0.5 - b / 6)));
+    } else if (b < 30) {
+        *minus = p * expm1(b);
+        *inverse = p * exp(-b);
+    } else { /* NaN too */
+        *minus = exp(s + b > 300 ? 300 : s + b);
+        *inverse = p * exp(b > 300 ? -300 : -b);
     }
 }
 
@@ -118,9 +125,9 @@ static void sum_deviations(const att_error_keys *k, double u_acc, const work *w,
 
     for (int64_t j = 0; j < k->n; j++) {
         double p = w->p[j], score = p * w->eps[j], minus, inverse;
-        around(w->b[j], &minus, &inverse);
-        kept += p * inverse;
-        double first = p * minus, own = p * w->b[j] * (UNIT_F64 / u_acc);
+        around(p, k->s[j] - w->top - w->log_total, w->b[j], &minus, &inverse);
+        kept += inverse;
+        double first = minus, own = p * w->b[j] * (UNIT_F64 / u_acc);
         for (int64_t d = 0; d < wide; d += ATT_ERROR_LANES) {
             lanes v = load(k->v[j] + d), off = v - load(out->column[ATT_SUM_O] + d);
             lanes size = magnitude(off), most = larger(magnitude(v), size), pm = p * most;

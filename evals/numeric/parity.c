@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parity: does a kernel compute softmax attention, to rounding, on every shape, layout and extreme?
+ *
+ * One case is one problem: its inputs lie frozen in guarded memory (gaps and unseen keys hold NaN),
+ * the output starts as NaN, and the result is judged by the numeric rule (core/error.h) against the
+ * float64 oracle.  A kernel that approximates is judged on the keys that it says it kept
+ * (`select`), which must be allowed ones; a kernel with a function of its own by that function's
+ * recurrence.  O(pairs (Dk + Dv)). */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/eval.h"
+#include "evals/numeric/parity.h"
+#include "evals/numeric/parity_own.h"
+
+#include "base/fp.h"
+
+enum {
+    P_B,
+    P_HQ,
+    P_HKV,
+    P_SQ,
+    P_SK,
+    P_D,
+    P_DV,
+    P_CAUSAL,
+    P_WL,
+    P_WR,
+    P_MASK,
+    P_BIAS,
+    P_SOFTCAP,
+    P_SINKS,
+    P_ALIBI,
+    P_LENS,
+    P_STORE,
+    P_LAYOUT,
+    P_DTYPE,
+    P_VALUES,
+    P_PLACE,
+    P_THREADS,
+    P_LSE
+};
+
+#define INT  ATT_PARAM_INT
+#define REAL ATT_PARAM_REAL
+#define WORD ATT_PARAM_WORD
+
+static const att_param params[] = {
+    {"b", INT, 0, "", "1", "0:65536", "1 0 2 3", "batch"},
+    {"hq", INT, 0, "heads", "1", "0:65536", "1 2 3 6 7 12", "query heads"},
+    {"hkv", INT, 0, "heads", "0", "0:65536", "0 1 2 3 6",
+     "key/value heads; 0 = as many as query heads"},
+    {"sq", INT, 0, "tokens", "16", "0:100000", "1 0 2 17 38 63 64 65 129 640", "queries"},
+    {"sk", INT, 0, "keys", "16", "0:100000", "17 0 1 2 38 63 64 65 129 640", "keys"},
+    {"d", INT, 0, "", "8", "1:4096", "8 1 40 48 64 72 96 128 192 256", "head_dim"},
+    {"dv", INT, 0, "", "0", "0:4096", "0 1 8 40 64 80 128", "value_dim; 0 = head_dim"},
+    {"causal", WORD, 0, "", "none", "none|tl|br|pos", "none tl br pos",
+     "alignment of the causal mask"},
+    {"wl", INT, 0, "keys", "-1", "-1:100000", "-1 0 1 7 63 64", "window to the left; -1 = off"},
+    {"wr", INT, 0, "keys", "-1", "-1:100000", "-1 0 1 7", "window to the right; -1 = off"},
+    {"mask", WORD, 0, "", "none", "none|full|rows|heads|keys|batch|column|ones|tile|empty",
+     "none full rows heads keys batch column ones tile empty",
+     "boolean mask, by what it varies over"},
+    {"bias", WORD, 0, "", "none", "none|full|rows|heads|keys|batch|column|inf|lowest",
+     "none full rows heads keys batch column inf lowest", "additive bias, by what it varies over"},
+    {"softcap", REAL, 0, "", "0", "0:1e6", "0 2 50", "0 = off"},
+    {"sinks", WORD, 0, "", "none", "none|low|zero|high|mixed", "none low zero high mixed",
+     "sink logits"},
+    {"alibi", WORD, 0, "", "none", "none|on", "none on", "ALiBi slopes"},
+    {"lens", WORD, 0, "", "none", "none|keys|both", "none keys both",
+     "used lengths, some of them 0"},
+    {"store", WORD, 0, "", "dense", "dense|packed|page1|page3|page16|page64",
+     "dense packed page1 page3 page16 page64", "batches dense, packed, or paged K/V"},
+    {"layout", WORD, 0, "", "bhsd", "bhsd|bshd|padded|pooled|reversed|stepped|broadcast|shared",
+     "bhsd bshd padded pooled reversed stepped broadcast shared", "strides"},
+    {"dtype", WORD, 0, "", "f32", "f32|f16|bf16|f64", "f32 f16 bf16", "storage type"},
+    {"values", WORD, 0, "", "normal",
+     "normal|heavy|outlier|deep|flat|late|ramp|large|small|equal|zero|ones|constant|coded|"
+     "subnormal|nan",
+     "normal heavy outlier deep flat late ramp large small equal zero ones constant coded "
+     "subnormal nan",
+     "family of q, k and v"},
+    {"place", WORD, 0, "", "aligned", "aligned|flush", "aligned flush", "memory placement"},
+    {"threads", INT, 0, "", "1", "1:64", "1 2 5", "threads the host lends"},
+    {"lse", INT, 0, "", "1", "0:1", "1 0", "is the LSE asked for"},
+    {0},
+};
+
+static const att_metric_spec metrics[] = {
+    {"nonfinite", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "elements whose NaN/Inf pattern is wrong"},
+    {"redzone", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL, "bytes written outside the output"},
+    {"select_illegal", "pairs", ATT_LOWER, 0, ATT_BINDS_APPROX, "kept pairs that are not allowed"},
+    {"select_gap", "ratio", ATT_LOWER, 1, ATT_BINDS_APPROX,
+     "top-k: best dropped logit above the worst kept one, in units of their error"},
+    {"select_short", "pairs", ATT_LOWER, 0, ATT_BINDS_APPROX,
+     "top-k: keys kept fewer than k allowed"},
+    {"sigma_ratio", "sigma", ATT_LOWER, 6, ATT_BINDS_ALL, "largest error over its likely size"},
+    {"bound_ratio", "ratio", ATT_LOWER, 1, ATT_BINDS_ALL, "largest error over its bound"},
+    {"row_ratio", "ratio", ATT_LOWER, 1, ATT_BINDS_ALL, "a row's mean squared error over tau(nu)"},
+    {"hull", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "elements outside the range of the values"},
+    {"lse_ratio", "ratio", ATT_LOWER, 1, ATT_BINDS_ALL, "LSE error over its bound"},
+    {"max_abs", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL, "largest absolute error"},
+    {"nmse", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
+     "sum of squared errors over sum of squares"},
+    {"cosine", "", ATT_HIGHER, (double)NAN, ATT_BINDS_ALL, "cosine of output and oracle"},
+    {"twice_ratio", "ratio", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
+     "largest error over twice the output type's own rounding"},
+    {"elements", "count", ATT_NEITHER, (double)NAN, ATT_BINDS_ALL, "elements judged"},
+    {0},
+};
+
+/* ------------------------------------------------------------------------- parameters */
+
+static int64_t page_of(const char *store)
+{
+    return strncmp(store, "page", 4) == 0 ? strtoll(store + 4, NULL, 10) : 0;
+}
+
+static parity_spec spec_of(const att_value *v)
+{
+    parity_spec s = {
+        .b = v[P_B].i,
+        .hq = v[P_HQ].i,
+        .hkv = v[P_HKV].i ? v[P_HKV].i : v[P_HQ].i,
+        .sq = v[P_SQ].i,
+        .sk = v[P_SK].i,
+        .d = v[P_D].i,
+        .dv = v[P_DV].i ? v[P_DV].i : v[P_D].i,
+        .left = v[P_WL].i,
+        .right = v[P_WR].i,
+        .causal = v[P_CAUSAL].s,
+        .mask = v[P_MASK].s,
+        .bias = v[P_BIAS].s,
+        .sinks = v[P_SINKS].s,
+        .alibi = v[P_ALIBI].s,
+        .lens = v[P_LENS].s,
+        .store = v[P_STORE].s,
+        .layout = v[P_LAYOUT].s,
+        .values = v[P_VALUES].s,
+        .softcap = v[P_SOFTCAP].f,
+        .dtype = att_dtype_named(v[P_DTYPE].s),
+        .place = parity_is(v[P_PLACE].s, "flush") ? ATT_PLACE_FLUSH : ATT_PLACE_ALIGNED,
+        .lse = v[P_LSE].i != 0,
+    };
+
+    s.page = page_of(s.store);
+    return s;
+}
+
+static parity_spec spec_of_case(const att_ctx *x)
+{
+    att_value v[sizeof params / sizeof *params] = {0};
+
+    for (size_t i = 0; params[i].name; i++) {
+        if (params[i].type == WORD)
+            v[i].s = att_ctx_word(x, params[i].name);
+        else
+            v[i].f = att_ctx_real(x, params[i].name);
+        if (params[i].type == INT)
+            v[i].i = att_ctx_int(x, params[i].name);
+    }
+    return spec_of(v);
+}
+
+/* What contradicts itself; NULL = nothing. */
+static const char *nonsense(const parity_spec *s)
+{
+    bool plain = parity_is(s->layout, "bhsd") || parity_is(s->layout, "bshd") ||
+                 parity_is(s->layout, "padded");
+
+    if ((s->hkv == 0) != (s->hq == 0) || (s->hkv && s->hq % s->hkv))
+        return "hkv does not divide hq";
+    if (parity_is(s->layout, "shared") && s->dv > s->d)
+        return "layout=shared needs dv <= d";
+    if (!parity_is(s->store, "dense") && !plain)
+        return "packed and paged storage come in layouts bhsd, bshd and padded";
+    if (parity_is(s->values, "nan") &&
+        (parity_is(s->bias, "lowest") || parity_is(s->layout, "broadcast")))
+        return "values=nan under weights that vanish says nothing";
+    return parity_fits(s) ? NULL : "the problem is too large";
+}
+
+/* Pairs times width: what a case costs. */
+static double cost_of(const parity_spec *s)
+{
+    return (double)s->b * (double)s->hq * (double)s->sq * (double)s->sk * (double)(s->d + s->dv);
+}
+
+/* Covering arrays leave out what contradicts itself or would take much longer than the rest. */
+static bool valid(const att_value *values)
+{
+    parity_spec s = spec_of(values);
+
+    return !nonsense(&s) && cost_of(&s) <= 8e6;
+}
+
+static double seconds(const char *task, const att_value *values)
+{
+    parity_spec s = spec_of(values);
+
+    (void)task;
+    return 0.001 + cost_of(&s) * 4e-9;
+}
+
+/* -------------------------------------------------------------------------- the output */
+
+/* The kernel's output and LSE in guarded memory, all NaN; and dense copies of what it wrote. */
+typedef struct outputs {
+    att_guard out, lse;
+    att_tensor got, got_lse; /* dense */
+} outputs;
+
+static bool make_outputs(const parity_inputs *in, att_problem *p, outputs *o)
+{
+    const parity_spec *s = &in->spec;
+    bool apart = parity_is(s->layout, "broadcast") || parity_is(s->layout, "stepped") ||
+                 parity_is(s->layout, "shared");
+    parity_shape shape = parity_query_shape(in, apart ? "bhsd" : s->layout, s->dv);
+    int64_t heads = s->hq, batch = in->cu_q ? 1 : s->b, rows = shape.n[2], pad = 0;
+    size_t size = att_dtype_size(s->dtype);
+
+    if (parity_is(s->layout, "padded"))
+        pad = 3;
+    *o = (outputs){0};
+    if (!att_guard_make(&o->out, (size_t)shape.extent * size, s->place) ||
+        !att_guard_make(&o->lse, (size_t)(batch * heads * (rows + pad)) * sizeof(float), s->place))
+        return false;
+    p->out = parity_tensor(&shape, o->out.data, s->dtype);
+    if (s->lse) {
+        p->lse = att_tensor_dense(o->lse.data, ATT_F32, 1, batch, heads, rows);
+        p->lse.stride[2] = rows + pad;
+        p->lse.stride[1] = heads * (rows + pad);
+    }
+    int64_t all = s->b * s->hq * s->sq;
+    o->got = att_tensor_dense(malloc((size_t)(all * s->dv + 1) * size), s->dtype, s->b, s->hq,
+                              s->sq, s->dv);
+    o->got_lse =
+        att_tensor_dense(malloc((size_t)(all + 1) * sizeof(float)), ATT_F32, 1, s->b, s->hq, s->sq);
+    return o->got.data && o->got_lse.data;
+}
+
+static void drop_outputs(outputs *o)
+{
+    att_guard_drop(&o->out);
+    att_guard_drop(&o->lse);
+    free(o->got.data);
+    free(o->got_lse.data);
+}
+
+/* Moves what was written into the dense copies and puts the pattern back in its place, so that any
+ * byte still changed was written where nothing should be. */
+static void collect(const parity_inputs *in, const att_problem *p, outputs *o)
+{
+    const parity_spec *s = &in->spec;
+    size_t size = att_dtype_size(s->dtype);
+    int64_t i0, i2;
+
+    for (int64_t b = 0; b < s->b; b++)
+        for (int64_t i = 0; i < in->nq[b]; i++) {
+            parity_query_row(in, b, i, &i0, &i2);
+            for (int64_t h = 0; h < s->hq; h++) {
+                int64_t row = (b * s->hq + h) * s->sq + i;
+                for (int64_t d = 0; d < s->dv; d++) {
+                    unsigned char *at = (unsigned char *)p->out.data +
+                                        att_tensor_at(&p->out, i0, h, i2, d) * (int64_t)size;
+                    memcpy((unsigned char *)o->got.data + (size_t)(row * s->dv + d) * size, at,
+                           size);
+                    memset(at, 0xff, size);
+                }
+                if (!p->lse.data)
+                    continue;
+                float *at = (float *)p->lse.data + att_tensor_at(&p->lse, 0, i0, h, i2);
+                memcpy((float *)o->got_lse.data + row, at, sizeof *at);
+                memset(at, 0xff, sizeof *at);
+            }
+        }
+}
+
+static size_t changed(const att_guard *guard)
+{
+    size_t n = att_guard_changed(guard);
+
+    for (size_t i = 0; i < guard->bytes; i++)
+        n += ((const unsigned char *)guard->data)[i] != 0xff;
+    return n;
+}
+
+/* -------------------------------------------------------------------------- judgement */
+
+static void record(att_ctx *x, const att_error *e)
+{
+    att_ctx_record(x, "nonfinite", (double)e->nonfinite);
+    att_ctx_record(x, "sigma_ratio", e->sigma_ratio);
+    att_ctx_record(x, "bound_ratio", e->bound_ratio);
+    att_ctx_record(x, "row_ratio", e->row_ratio);
+    att_ctx_record(x, "hull", (double)e->hull);
+    att_ctx_record(x, "lse_ratio", e->lse_ratio);
+    att_ctx_record(x, "max_abs", e->max_abs);
+    att_ctx_record(x, "nmse", e->nmse);
+    att_ctx_record(x, "cosine", e->cosine);
+    att_ctx_record(x, "twice_ratio", e->twice_ratio);
+    att_ctx_record(x, "elements", (double)e->elements);
+}
+
+/* The keys that an approximating kernel says it kept, and the oracle's answer on them. */
+static att_status on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
+                              parity_inputs *own)
+{
+    const parity_spec *s = &in->spec;
+    int64_t rows = s->b * s->hq * s->sq;
+    double illegal = 0;
+
+    *own = (parity_inputs){.spec = in->spec,
+                           .plain = in->plain,
+                           .nq = in->nq,
+                           .nk = in->nk,
+                           .q = in->q,
+                           .k = in->k,
+                           .v = in->v};
+    own->allowed = calloc((size_t)(rows * s->sk) + 1, 1);
+    own->out = calloc((size_t)(rows * s->dv) + 1, sizeof(double));
+    own->lse = calloc((size_t)rows + 1, sizeof(double));
+    if (!own->allowed || !own->out || !own->lse)
+        return ATT_NO_MEMORY;
+    att_status status =
+        att_ctx_call(x, &att_ctx_variant(x)->part[0], ATT_OP_SELECT, p, own->allowed);
+    if (status != ATT_OK)
+        return status;
+    for (int64_t i = 0; i < rows * s->sk; i++)
+        illegal += own->allowed[i] && !in->allowed[i];
+    att_ctx_record(x, "select_illegal", illegal);
+    own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);
+    own->plain.out = att_tensor_dense(own->out, ATT_F64, s->b, s->hq, s->sq, s->dv);
+    own->plain.lse = att_tensor_dense(own->lse, ATT_F64, 1, s->b, s->hq, s->sq);
+    for (int64_t i = 0; i < rows * s->sk; i++) /* an illegal pair is counted, not followed */
+        own->allowed[i] = own->allowed[i] && in->allowed[i];
+    return att_ctx_oracle(x, ATT_OP_ATTEND, &own->plain);
+}
+
+static void drop_own(parity_inputs *own)
+{
+    for (int f = 0; f < PARITY_PROFILES; f++)
+        att_profile_drop(own->profile[f]);
+    free(own->allowed);
+    free(own->out);
+    free(own->lse);
+}
+
+/* Top-k keeps the k largest logits; where two are too close to tell apart either is right. */
+static att_status check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const att_kernel *kernel = part->kernel;
+    att_profile *all = NULL;
+
+    if (!parity_is(kernel->name, "topk"))
+        return ATT_OK;
+    att_status status = parity_profile(x, in, u_acc, &all);
+    if (status != ATT_OK)
+        return status;
+    att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed));
+    for (size_t i = 0; part->values && kernel->params && kernel->params[i].name; i++)
+        if (parity_is(kernel->params[i].name, "k"))
+            att_ctx_record(x, "select_short",
+                           (double)att_profile_short(all, own->allowed, part->values[i].i));
+    return ATT_OK;
+}
+
+/* Judges what the kernel wrote; `in` holds the answer it is held to. */
+static att_status judge(att_ctx *x, parity_inputs *in, const att_problem *p, outputs *o,
+                        const att_units *units)
+{
+    att_profile *profile = NULL;
+    att_error e;
+    att_status status = parity_profile(x, in, units->acc, &profile);
+
+    if (status != ATT_OK)
+        return status;
+    collect(in, p, o);
+    if (!p->lse.data)
+        o->got_lse.data = (free(o->got_lse.data), NULL);
+    status = att_error_judge(profile, &o->got, &o->got_lse, units, &e);
+    if (status != ATT_OK)
+        return status;
+    record(x, &e);
+    return ATT_OK;
+}
+
+static att_status make_shared(att_ctx *x, void *arg, void **out)
+{
+    parity_inputs *in = NULL;
+    att_status status = parity_inputs_make(x, arg, &in);
+
+    *out = in;
+    return status;
+}
+
+/* Softmax attention, exact or on the kernel's own selection. */
+static att_status run_softmax(att_ctx *x, parity_inputs *in, const att_units *units)
+{
+    bool approximates = att_ctx_kernel(x)->class_ == ATT_APPROX;
+    att_problem p = in->given;
+    parity_inputs own = {0};
+    outputs o = {0};
+    att_status status = ATT_NO_MEMORY;
+
+    if (!make_outputs(in, &p, &o))
+        goto done;
+    status = att_ctx_attend(x, &p);
+    if (status != ATT_OK)
+        goto done;
+    if (approximates) {
+        status = on_own_keys(x, in, &p, &own);
+        own.cu_q = in->cu_q;
+        if (status == ATT_OK)
+            status = check_top(x, in, &own, units->acc);
+    }
+    if (status == ATT_OK)
+        status = judge(x, approximates ? &own : in, &p, &o, units);
+    if (status == ATT_OK)
+        att_ctx_record(x, "redzone", (double)(changed(&o.out) + changed(&o.lse)));
+done:
+    drop_own(&own);
+    drop_outputs(&o);
+    return status;
+}
+
+static att_status run(att_ctx *x)
+{
+    parity_spec spec = spec_of_case(x);
+    const att_kernel *kernel = att_ctx_kernel(x);
+    const char *wrong = nonsense(&spec);
+    att_units units;
+    void *in = NULL;
+
+    if (wrong) {
+        att_ctx_why(x, "%s", wrong);
+        return ATT_INVALID;
+    }
+    if (spec.place == ATT_PLACE_FLUSH &&
+        (kernel->over_read > 0 || kernel->align > (int64_t)att_dtype_size(spec.dtype))) {
+        att_ctx_why(x, "the kernel declares an alignment or over-read that flush placement denies");
+        return ATT_UNSUPPORTED;
+    }
+    if (att_units_of(&kernel->precision, spec.dtype, spec.dtype, &units) != ATT_OK) {
+        att_ctx_why(x, "the kernel's declared precision names no float type");
+        return ATT_INVALID;
+    }
+    if (kernel->class_ == ATT_APPROX && !kernel->select) {
+        att_ctx_why(x, "approximates without saying which keys it kept (no select)");
+        return ATT_UNSUPPORTED;
+    }
+    att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
+    if (status != ATT_OK)
+        return status;
+    return kernel->class_ == ATT_OWN ? parity_own(x, in, &units) : run_softmax(x, in, &units);
+}
+
+const att_eval att_eval_parity = {
+    .name = "parity",
+    .summary = "numerical equivalence with the float64 oracle",
+    .params = params,
+    .metrics = metrics,
+    .group_by =
+        "b hq hkv sq sk d dv causal wl wr mask bias softcap sinks alibi lens store layout dtype "
+        "values place threads lse",
+    .chance = (double)NAN,
+    .valid = valid,
+    .seconds = seconds,
+    .run = run,
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the parity eval: a case's inputs in guarded memory, the oracle's answer to them, and
+ * the dictionary of faults that explains a wrong one. */
+#ifndef ATT_PARITY_H
+#define ATT_PARITY_H
+
+#include <stdbool.h>
+
+#include "attn.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "core/ctx.h"
+#include "core/error.h"
+
+/* A case's parameters. */
+typedef struct parity_spec {
+    int64_t b, hq, hkv, sq, sk, d, dv, left, right, page;
+    const char *causal, *mask, *bias, *sinks, *alibi, *lens, *store, *layout, *values;
+    double softcap;
+    int32_t dtype;
+    att_placement place;
+    bool lse;
+} parity_spec;
+
+#define PARITY_GUARDS   24
+#define PARITY_PROFILES 4
+
+/* One case's inputs, shared by every kernel that runs it.  `given` is what a kernel gets: storage
+ * types, strides, packing, pages, all in frozen guarded buffers.  `plain` states the same problem
+ * with q, k, v as dense doubles [B,H,S,D] and lengths, for the oracle and the judge. */
+typedef struct parity_inputs {
+    parity_spec spec;
+    att_problem given, plain;
+    double *q, *k, *v;    /* plain's */
+    int32_t *nq, *nk;     /* [B] rows and keys of each sequence */
+    int32_t *cu_q, *cu_k; /* [B+1], packed only */
+    int32_t *table;       /* [B][pages], paged only */
+    int64_t pages;        /* a sequence */
+    uint8_t *allowed;     /* [B,Hq,Sq,Skv] */
+    double *out, *lse;    /* the oracle's answer, dense */
+    att_guard guard[PARITY_GUARDS];
+    size_t guards;
+    att_profile *profile[PARITY_PROFILES]; /* one an accumulator type */
+    double profile_unit[PARITY_PROFILES];
+} parity_inputs;
+
+static inline bool parity_is(const char *word, const char *other)
+{
+    for (; *word && *word == *other; word++, other++)
+        ;
+    return *word == *other;
+}
+
+/* a * b * ... as elements; the covering constraint keeps them small, hand-written cases are
+ * checked. */
+bool parity_fits(const parity_spec *s);
+
+/* --- parity_inputs.c */
+att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs **out);
+void parity_inputs_drop(void *inputs);
+/* A guarded buffer that lives with the inputs; NULL when there is no memory. */
+void *parity_buffer(parity_inputs *in, size_t bytes);
+/* The profile for an accumulator, made on first use. */
+att_status parity_profile(att_ctx *x, parity_inputs *in, double u_acc, att_profile **out);
+
+/* --- parity_layout.c */
+typedef struct parity_shape {
+    int64_t n[4], stride[4];
+    int64_t offset; /* of element (0,0,0,0) */
+    int64_t extent; /* elements from the buffer's start to its last element */
+} parity_shape;
+parity_shape parity_shape_of(const char *layout, int64_t n0, int64_t n1, int64_t n2, int64_t n3);
+att_tensor parity_tensor(const parity_shape *s, void *data, int32_t dtype);
+/* Where row i of sequence b lies in dimensions 0 and 2 of q and out (query) or of k and v. */
+void parity_query_row(const parity_inputs *in, int64_t b, int64_t i, int64_t *i0, int64_t *i2);
+void parity_key_row(const parity_inputs *in, int64_t b, int64_t j, int64_t *i0, int64_t *i2);
+/* Shapes of q (or out, with dv) and of k or v as stored. */
+parity_shape parity_query_shape(const parity_inputs *in, const char *layout, int64_t width);
+parity_shape parity_key_shape(const parity_inputs *in, const char *layout, int64_t width);
+/* k and v: stores and loads row j, of n elements. */
+void parity_store_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, int64_t n,
+                      const double *x);
+void parity_load_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, int64_t n, double *x);
+
+/* --- parity_values.c: q, k, v of a family as dense doubles; false: unknown family or no memory. */
+bool parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);
+/* --- parity_extras.c: lengths; then mask, bias, sinks, slopes, positions. */
+bool parity_lengths(parity_inputs *in, att_rng *rng);
+bool parity_extras(parity_inputs *in, att_rng *rng);
+
+#endif
