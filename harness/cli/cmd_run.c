@@ -303,13 +303,13 @@ static int run(const att_cli *cli, int argc, char **argv)
         status = run_plan(cli, &o, &plan, &result, folder, sizeof folder, &number, &why);
         code = number == SIGTERM ? ATT_EXIT_TERMINATED
                : number          ? ATT_EXIT_INTERRUPT
-                                 : att_verdict_exit(&result);
+                                 : att_verdict_exit(&result, 0);
         if (status == ATT_OK)
             print_summary(&result, folder, code, o.json);
     }
     if (status != ATT_OK)
         code = att_exit_of(status);
-    if (*why.text)
+    if (status != ATT_OK || code == ATT_EXIT_NOTHING)
         fprintf(stderr, "attest run: %s\n", why.text);
     att_result_clear(&result);
     att_plan_drop(&plan);

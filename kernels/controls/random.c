@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control: each row attends to up to `k` keys drawn at random from those in its range.
  *
- *   kept(i, j): j is one of k draws, with replacement, of the hash of (seed, head, position, draw)
+ *   kept(i, j): j is one of k draws, with replacement, of the hash of (stream, head, position, draw)
  *
  * Why: what reading k keys is worth without choosing them.
  * Bound: exact on its own keys (that of common/rows.h). */
@@ -21,7 +21,7 @@ static const att_param PARAMS[] = {{.name = "k",
                                     .fallback = "64",
                                     .domain = "1:65536",
                                     .help = "draws a row"},
-                                   {.name = "seed",
+                                   {.name = "stream",
                                     .type = ATT_PARAM_INT,
                                     .unit = "",
                                     .fallback = "1",

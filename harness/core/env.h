@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a result was measured with: tool, machine, libraries. */
+#ifndef ATT_ENV_H
+#define ATT_ENV_H
+
+#include "core/result.h"
+
+/* Fills tool, env and env_class of a zeroed result; `isa` is the kernels' level.  NO_MEMORY. */
+att_status att_env_fill(const char *isa, att_result *out, att_why *why);
+
+#endif
