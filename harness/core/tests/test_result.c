@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "core/tests/made_record.h"
+
+typedef struct place {
+    char dir[64], file[80];
+} place;
+
+static place place_make(void)
+{
+    place p = {.dir = "/tmp/att_result_XXXXXX"};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(p.dir));
+    snprintf(p.file, sizeof p.file, "%s/result.json", p.dir);
+    return p;
+}
+
+static void place_drop(const place *p)
+{
+    unlink(p->file);
+    rmdir(p->dir);
+}
+
+static void add_pair(att_text_pair **pairs, size_t *n, const char *key, const char *value)
+{
+    att_text_pair *grown = realloc(*pairs, (*n + 1) * sizeof *grown);
+
+    if (!grown)
+        abort();
+    *pairs = grown;
+    grown[(*n)++] = (att_text_pair){made_text(key), made_text(value)};
+}
+
+/* A result with something hostile in every place that holds text or a number. */
+static att_result hostile(void)
+{
+    att_result x = {.run_id = made_text("20261124T040000Z-00000000"),
+                    .suite = made_text("a \"suite\"\\ \n\t\x01 '$(x)` \xf0\x9f\x98\x80"),
+                    .plan_hash = made_text("0123456789abcdef"),
+                    .shard = 2,
+                    .shards = 3,
+                    .status = made_text("complete"),
+                    .env_class = made_text("</script><b>&amp;"),
+                    .seconds = 0.1 + 0.2};
+    add_pair(&x.tool, &x.n_tool, "version", "0");
+    add_pair(&x.env, &x.n_env, "zeta", "last \x7f");
+    add_pair(&x.env, &x.n_env, "alpha", "");
+    add_pair(&x.inputs, &x.n_inputs, "b.gguf", "00ff");
+    add_pair(&x.inputs, &x.n_inputs, "a.gguf", "11");
+    att_record *r = made_add(&x, "lm.needle", "plugin:'./a b.so'#k", "haystack='a b'", 7, ATT_FAIL);
+    r->reason = made_text("line\nbreak \"q\"");
+    r->margin = 0.05;
+    r->required = true;
+    r->seconds = 1e-9;
+    r->peak_bytes = (int64_t)1 << 40;
+    made_items(r, 5, 3, 2, 0.1);
+    r->items[1].note = made_text("say \xe2\x80\x9cno\xe2\x80\x9d");
+    r->items[2].score = -INFINITY;
+    r->items[3].score = 1.0000000000000002;
+    r->items[4].at = 0.5;
+    att_metric *m = made_metric(r, "ratio", ATT_LOWER, INFINITY);
+    m->limit = 1;
+    m->verdict = 0;
+    m = made_metric(r, "loss", ATT_NEITHER, NAN);
+    m->lo = -INFINITY;
+    m->hi = 4.9406564584124654e-324;
+    m->n = 12;
+    r->diagnoses = calloc(1, sizeof *r->diagnoses);
+    if (!r->diagnoses)
+        abort();
+    r->n_diagnoses = 1;
+    r->diagnoses[0] = (att_diagnosis){made_text("top_left"), made_text("mask\tanchored"), 0.8};
+    made_add(&x, "parity", "flash_f32", "", 0, ATT_CRASH)->signal = 11;
+    made_add(&x, "parity", "flash_f32", "", ((uint64_t)1 << 53) - 1, ATT_NO_POWER);
+    x.comparisons = calloc(2, sizeof *x.comparisons);
+    if (!x.comparisons)
+        abort();
+    x.n_comparisons = 2;
+    for (int i = 0; i < 2; i++)
+        x.comparisons[i] = (att_comparison){.measure = made_text("lm.needle"),
+                                            .kernel = made_text("topk{k=8}"),
+                                            .n = i ? 0 : 40,
+                                            .wins = i ? 0 : 1,
+                                            .losses = i ? 0 : 3,
+                                            .difference = i ? NAN : -0.05,
+                                            .lo = i ? NAN : -0.1,
+                                            .hi = i ? NAN : 0.01,
+                                            .p = i ? NAN : 0.3125,
+                                            .p_holm = i ? NAN : 1,
+                                            .score_difference = NAN,
+                                            .detectable = i ? NAN : 0.25,
+                                            .verdict = made_text(i ? "no power" : "cannot tell")};
+    return x;
+}
+
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+/* Whatever may be in it: written, read and written again it is the same text. */
+static void a_hostile_result_makes_the_round_trip(void)
+{
+    place p = place_make();
+    att_result x = hostile(), y = {0};
+    att_why why = {""};
+
+    CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, &why), ATT_OK);
+    size_t n = 0, m = 0;
+    char *first = att_file_read(p.file, 1 << 20, &n);
+    CU_ASSERT_EQUAL_FATAL(att_result_read(p.file, &y, &why), ATT_OK);
+    CU_ASSERT_EQUAL(att_result_write(&y, p.file, &why), ATT_OK);
+    char *second = att_file_read(p.file, 1 << 20, &m);
+    CU_ASSERT_FATAL(first && second);
+    CU_ASSERT_STRING_EQUAL(first, second);
+    CU_ASSERT_STRING_EQUAL(y.suite, x.suite);
+    CU_ASSERT_STRING_EQUAL(y.env_class, x.env_class);
+    CU_ASSERT(y.shard == 2 && y.shards == 3 && same(y.seconds, x.seconds));
+    CU_ASSERT_STRING_EQUAL(y.env[0].key, "alpha");
+    CU_ASSERT_STRING_EQUAL(y.inputs[0].key, "b.gguf");
+    CU_ASSERT_EQUAL_FATAL(y.n_records, 3);
+    CU_ASSERT_STRING_EQUAL(y.records[0].line, x.records[0].line);
+    CU_ASSERT_STRING_EQUAL(y.records[0].reason, x.records[0].reason);
+    CU_ASSERT(same(y.records[0].items[2].score, -INFINITY) && isnan(y.records[0].items[0].score));
+    CU_ASSERT_EQUAL(y.records[2].seed, ((uint64_t)1 << 53) - 1);
+    CU_ASSERT_EQUAL_FATAL(y.n_comparisons, 2);
+    CU_ASSERT(same(y.comparisons[0].lo, -0.1) && isnan(y.comparisons[1].p));
+    free(first);
+    free(second);
+    att_result_clear(&x);
+    att_result_clear(&y);
+    place_drop(&p);
+}
+
+static void a_case_stands_on_a_line_of_its_own(void)
+{
+    place p = place_make();
+    att_result x = hostile();
+    size_t lines = 0;
+
+    CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, NULL), ATT_OK);
+    char *text = att_file_read(p.file, 1 << 20, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        lines += strstr(line, "\"repro\": \"attest repro '") != NULL;
+    CU_ASSERT_EQUAL(lines, x.n_records);
+    free(text);
+    att_result_clear(&x);
+    place_drop(&p);
+}
+
+/* Reads text as a result; *why may be NULL. */
+static att_status read_text(const place *p, const char *text, size_t length, att_why *why)
+{
+    att_result y = {0};
+
+    CU_ASSERT_FATAL(att_file_write(p->file, text, length));
+    att_status st = att_result_read(p->file, &y, why);
+    CU_ASSERT(st == ATT_OK || (y.n_records == 0 && y.run_id == NULL));
+    att_result_clear(&y);
+    return st;
+}
+
+/* Every truncation but the last newline; the file is short enough to try them all. */
+static void a_truncated_file_is_corrupt_wherever_it_ends(void)
+{
+    place p = place_make();
+    att_result x = hostile();
+    size_t length = 0, accepted = 0, silent = 0;
+
+    CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, NULL), ATT_OK);
+    char *text = att_file_read(p.file, 1 << 20, &length);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (size_t cut = 0; cut + 1 < length; cut++) {
+        att_why why = {""};
+        att_result y = {0};
+        FILE *f = fopen(p.file, "wb"); /* not att_file_write: 4,000 syncs take a minute */
+        CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+        fwrite(text, 1, cut, f);
+        fclose(f);
+        accepted += att_result_read(p.file, &y, &why) != ATT_CORRUPT;
+        silent += strstr(why.text, p.file) == NULL;
+    }
+    CU_ASSERT_EQUAL(accepted, 0);
+    CU_ASSERT_EQUAL(silent, 0);
+    CU_ASSERT_EQUAL(read_text(&p, text, length, NULL), ATT_OK);
+    free(text);
+    att_result_clear(&x);
+    place_drop(&p);
+}
+
+/* The text with `from` replaced once by `to`. */
+static char *swapped(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    att_buf b = {0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    att_buf_add(&b, text, (size_t)(at - text));
+    att_buf_puts(&b, to);
+    att_buf_puts(&b, at + strlen(from));
+    CU_ASSERT_FALSE_FATAL(b.failed);
+    return b.data;
+}
+
+static void lies_are_refused_by_name(void)
+{
+    static const struct {
+        const char *from, *to, *says;
+    } rows[] = {
+        {"\"1.0\"", "\"2.0\"", "schema version 2.0"},
+        {"\"1.0\"", "\"10.0\"", "schema version 10.0"},
+        {"\"1.0\"", "\"1\"", "schema version 1;"},
+        {"\"1.0\"", "1.0", "schema_version"},
+        {"\"gate\": null", "\"suite\": \"again\"", "repeated key"},
+        {"\"status\": \"complete\"", "\"status\": \"fine\"", "status"},
+        {"\"index\": 2", "\"index\": 4", "shard"},
+        {"\"index\": 2", "\"index\": 0", "index"},
+        {"\"index\": 2", "\"index\": 2.5", "index"},
+        {"\"wins\": 1", "\"wins\": -1", "wins"},
+        {"\"verdict\": \"no power\"", "\"verdict\": \"great\"", "verdict"},
+        {"\"status\": \"crash\"", "\"status\": \"splendid\"", "status"},
+        {"\"seed\": 7", "\"seed\": \"7\"", "seed"},
+        {"\"seed\": 9007199254740991", "\"seed\": 0", "is there twice"},
+        {"\"hit\": \"11100\"", "\"hit\": \"1110\"", "an element an item"},
+        {"\"hit\": \"11100\"", "\"hit\": \"11102\"", "0 and 1"},
+        {"\"seconds\": 0.3", "\"seconds\": 1e999, \"x\": 0.3", "beyond the range"},
+        {"\"alpha\": \"\"", "\"alpha\": 1", "env"},
+        {"\"run_id\": \"", "\"run_ie\": \"", "run_id"},
+        {"\"sha256\": \"11\"", "\"sha\": \"11\"", "sha256"},
+    };
+    place p = place_make();
+    att_result x = hostile();
+
+    CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, NULL), ATT_OK);
+    char *text = att_file_read(p.file, 1 << 20, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        att_why why = {""};
+        char *lie = swapped(text, rows[i].from, rows[i].to);
+        CU_ASSERT_EQUAL(read_text(&p, lie, strlen(lie), &why), ATT_CORRUPT);
+        if (!strstr(why.text, rows[i].says) || !strstr(why.text, p.file))
+            printf("%s -> %s: %s\n", rows[i].from, rows[i].to, why.text);
+        CU_ASSERT(strstr(why.text, rows[i].says) && strstr(why.text, p.file));
+        free(lie);
+    }
+    free(text);
+    att_result_clear(&x);
+    place_drop(&p);
+}
+
+static void a_later_minor_with_new_members_is_read(void)
+{
+    place p = place_make();
+    att_result x = hostile();
+
+    CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, NULL), ATT_OK);
+    char *text = att_file_read(p.file, 1 << 20, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    char *a = swapped(text, "\"1.0\"", "\"1.17\""),
+         *b = swapped(a, "\"seed\": 7", "\"colour\": [1], \"seed\": 7");
+    CU_ASSERT_EQUAL(read_text(&p, b, strlen(b), NULL), ATT_OK);
+    free(a);
+    free(b);
+    free(text);
+    att_result_clear(&x);
+    place_drop(&p);
+}
+
+/* What would be a file that no one reads is not written. */
+static void a_fact_named_twice_is_not_written(void)
+{
+    place p = place_make();
+    att_result x = hostile();
+    att_why why = {""};
+
+    add_pair(&x.env, &x.n_env, "alpha", "again");
+    CU_ASSERT_EQUAL(att_result_write(&x, p.file, &why), ATT_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "alpha twice"));
+    CU_ASSERT_NOT_EQUAL(access(p.file, F_OK), 0);
+    att_result_clear(&x);
+    place_drop(&p);
+}
+
+static void a_missing_file_and_an_unwritable_place_are_io_errors(void)
+{
+    att_result x = hostile(), y = {0};
+    att_why why = {""};
+
+    CU_ASSERT_EQUAL(att_result_read("/nowhere/result.json", &y, &why), ATT_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "/nowhere/result.json"));
+    CU_ASSERT_EQUAL(att_result_write(&x, "/nowhere/result.json", &why), ATT_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "/nowhere/result.json"));
+    att_result_clear(&x);
+}
+
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+
+/* With a path: leaves the hostile result there, for a validator to look at. */
+int main(int argc, char **argv)
+{
+    static const CU_TestInfo tests[] = {TEST(a_hostile_result_makes_the_round_trip),
+                                        TEST(a_case_stands_on_a_line_of_its_own),
+                                        TEST(a_truncated_file_is_corrupt_wherever_it_ends),
+                                        TEST(lies_are_refused_by_name),
+                                        TEST(a_later_minor_with_new_members_is_read),
+                                        TEST(a_fact_named_twice_is_not_written),
+                                        TEST(a_missing_file_and_an_unwritable_place_are_io_errors),
+                                        CU_TEST_INFO_NULL};
+    if (argc > 1) {
+        att_result x = hostile();
+        att_status st = att_result_write(&x, argv[1], NULL);
+        att_result_clear(&x);
+        return st != ATT_OK;
+    }
+    return att_suite_run("result", tests);
+}
