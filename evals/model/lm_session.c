@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lm_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define TEXT_LIMIT ((size_t)16 << 20)
+
+static att_status open_model(att_ctx *x, void *arg, void **out)
+{
+    att_lm *lm = NULL;
+    att_status status = att_lm_open(arg, att_ctx_host(x), &lm, att_ctx_why_buffer(x));
+
+    *out = lm;
+    return status;
+}
+
+static void close_model(void *lm)
+{
+    att_lm_close(lm);
+}
+
+att_status lm_model(att_ctx *x, att_lm **out)
+{
+    const char *path = att_ctx_option(x, "model");
+    char key[4200];
+    void *object = NULL;
+
+    if (!path) {
+        att_ctx_why(x, "no model: make model, or --model FILE");
+        return ATT_INVALID;
+    }
+    snprintf(key, sizeof key, "run:model:%s", path);
+    att_status status = att_ctx_shared(x, key, open_model, (void *)(uintptr_t)path, close_model, &object);
+    *out = object;
+    return status;
+}
+
+static att_status attend(void *arg, int64_t layer, const att_problem *p, att_why *why)
+{
+    const lm_glue *glue = arg;
+    const att_variant_part *part = att_variant_layer(glue->variant, layer);
+
+    if (!part) {
+        att_why_set(why, "%s names no kernel for layer %lld", glue->variant->text, (long long)layer);
+        return ATT_INVALID;
+    }
+    att_status status = att_ctx_call(glue->x, part, ATT_OP_ATTEND, p, NULL);
+    if (status != ATT_OK)
+        att_why_set(why, "layer %lld: %.400s", (long long)layer, att_ctx_why_buffer(glue->x)->text);
+    return status;
+}
+
+att_lm_attention lm_attention(lm_glue *glue)
+{
+    return (att_lm_attention){glue, attend};
+}
+
+att_status lm_lines_read(att_ctx *x, const char *name, lm_lines *out)
+{
+    char path[4200];
+    size_t length = 0, n = 0;
+
+    snprintf(path, sizeof path, "%s/text/%s.txt", att_ctx_option(x, "datasets"), name);
+    *out = (lm_lines){.text = att_file_read(path, TEXT_LIMIT, &length)};
+    if (!out->text) {
+        att_ctx_why(x, "%s: %s", path, strerror(errno));
+        return ATT_IO;
+    }
+    for (char *at = out->text; *at; at++)
+        n += *at == '\n';
+    out->line = calloc(n + 1, sizeof *out->line);
+    if (!out->line) {
+        lm_lines_drop(out);
+        return ATT_NO_MEMORY;
+    }
+    for (char *save = NULL, *line = strtok_r(out->text, "\n", &save); line && out->n <= n;
+         line = strtok_r(NULL, "\n", &save))
+        out->line[out->n++] = line;
+    if (out->n == 0) {
+        att_ctx_why(x, "%s: it holds no line", path);
+        lm_lines_drop(out);
+        return ATT_CORRUPT;
+    }
+    return ATT_OK;
+}
+
+void lm_lines_drop(lm_lines *lines)
+{
+    free(lines->text);
+    free(lines->line);
+    *lines = (lm_lines){0};
+}
+
+att_status lm_ids_add(att_ctx *x, const att_lm *lm, lm_ids *ids, const char *text)
+{
+    int32_t *more = NULL;
+    size_t n = 0;
+    att_status status = att_lm_tokens(lm, text, strlen(text), &more, &n, att_ctx_why_buffer(x));
+
+    if (status != ATT_OK)
+        return status;
+    if (ids->n + n > ids->room) {
+        size_t room = (ids->n + n) * 2;
+        int32_t *bigger = realloc(ids->id, room * sizeof *bigger);
+        if (!bigger) {
+            free(more);
+            return ATT_NO_MEMORY;
+        }
+        ids->id = bigger;
+        ids->room = room;
+    }
+    if (n)
+        memcpy(ids->id + ids->n, more, n * sizeof *more);
+    ids->n += n;
+    free(more);
+    return ATT_OK;
+}
