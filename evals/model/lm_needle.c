@@ -29,7 +29,7 @@ typedef struct needle {
 static att_status add(att_ctx *x, const att_lm *lm, lm_ids *ids, const char *format, const char *word,
                       const char *digits)
 {
-    char text[256];
+    char text[1024];
 
     snprintf(text, sizeof text, format, word, digits);
     return lm_ids_add(x, lm, ids, text);
