@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attest show NAME: what a kernel or an eval declares. */
+#include <string.h>
+
+#include "base/fp.h"
+#include "core/param.h"
+#include "facts.h"
+#include "session.h"
+#include "tables.h"
+
+extern const att_verb att_verb_show;
+
+static void show_params(const att_param *p)
+{
+    if (att_param_count(p) > 0)
+        puts("\nparameters");
+    for (; p && p->name; p++) {
+        const char *domain = p->domain && *p->domain ? p->domain : "any";
+        printf("  %-12s %s%s%s\n      default %s, domain %s\n", p->name, p->help ? p->help : "",
+               p->unit && *p->unit ? ", in " : "", p->unit ? p->unit : "",
+               p->fallback && *p->fallback ? p->fallback : "''", domain);
+    }
+}
+
+static const char *dtype(int32_t type)
+{
+    return type == ATT_DTYPES ? "that of the tensors" : att_dtype_name(type);
+}
+
+static void show_kernel(const att_kernel *k, const att_value *values)
+{
+    static const char *const words[] = {"exact", "approximates softmax attention",
+                                        "a function of its own"};
+    att_facts f = att_facts_of(k, values);
+
+    printf("%s: %s\n\n", k->name, k->summary ? k->summary : "");
+    if (k->source && *k->source)
+        printf("source      %s\n", k->source);
+    printf("family      %s\nclass       %s (%s)\n", k->family, f.class_,
+           k->class_ >= 0 && k->class_ < 3 ? words[k->class_] : "unknown");
+    printf("precision   sums %s, probabilities %s, result %s\n", dtype(k->precision.acc),
+           dtype(k->precision.prob), dtype(k->precision.out));
+    if (k->margin > 0)
+        printf("margin      %g below dense's accuracy at most\n", k->margin);
+    printf("traits      %s%s\n", k->traits & ATT_TRAIT_DETERMINISTIC ? "deterministic " : "",
+           k->traits & ATT_TRAIT_THREAD_INVARIANT ? "thread_invariant" : "");
+    if (k->align || k->over_read)
+        printf("memory      aligned to %lld bytes, reads up to %lld bytes past the end\n",
+               (long long)k->align, (long long)k->over_read);
+    fputs("operators   ", stdout);
+    att_facts_put(stdout, f.operators, ATT_OPS, att_facts_op, false);
+    fputs("\nphases      ", stdout);
+    att_facts_put(stdout, f.phases, ATT_PHASES, att_phase_name, false);
+    fputs("\ndtypes      ", stdout);
+    att_facts_put(stdout, f.dtypes, ATT_DTYPES, att_facts_dtype, false);
+    putchar('\n');
+    if (!isnan(f.keys_read_4k))
+        printf("cost        a query reads %g keys of 4096, %g of 131072; %g bytes kept a token\n",
+               f.keys_read_4k, f.keys_read_128k, f.kv_bytes_per_token);
+    show_params(k->params);
+}
+
+static void show_eval(const att_eval *e)
+{
+    static const char *const signs[] = {">=", "", "<="}; /* by better: HIGHER, NEITHER, LOWER */
+
+    printf("%s: %s\n", e->name, e->summary);
+    if (e->tasks && *e->tasks)
+        puts("\ntasks");
+    for (const char *const *t = e->tasks; t && *t; t++)
+        printf("  %s.%s\n", e->name, *t);
+    if (!isnan(e->chance))
+        printf("\nby guessing %g\n", e->chance);
+    show_params(e->params);
+    if (e->metrics && e->metrics->name)
+        puts("\nmetrics");
+    for (const att_metric_spec *m = e->metrics; m && m->name; m++) {
+        printf("  %-28s %s (%s)\n", m->name, m->help ? m->help : "", m->unit ? m->unit : "");
+        if (!isnan(m->limit))
+            printf("      contract: %s %g, of classes%s%s%s\n", signs[1 - (int)m->better], m->limit,
+                   m->binds & ATT_BINDS_EXACT ? " E" : "", m->binds & ATT_BINDS_APPROX ? " A" : "",
+                   m->binds & ATT_BINDS_OWN ? " D" : "");
+    }
+}
+
+/* An eval, one of its tasks, or a kernel with or without parameters. */
+static att_status show(const att_cli *cli, const char *name, att_why *why)
+{
+    att_tables tables = att_cli_tables(cli);
+    att_plugin_source plugins = att_cli_plugins(cli);
+    att_registry *registry = NULL;
+    att_arena arena = {0};
+    const att_variant *v = NULL;
+    att_why no_eval = {""}, no_kernel = {""};
+    att_status st = att_registry_make(&tables, &plugins, &registry, why);
+
+    if (st)
+        return st;
+    char *stem = att_arena_span(&arena, name, strcspn(name, "."));
+    const att_eval *e = stem ? att_registry_eval(registry, stem, &no_eval) : NULL;
+    if (e)
+        show_eval(e);
+    else if ((st = att_variant_parse(registry, name, &arena, &v, &no_kernel)))
+        att_why_set(why, "%.250s, and %.250s", no_eval.text, no_kernel.text);
+    for (size_t i = 0; v && i < v->parts; i++) {
+        fputs(i ? "\n" : "", stdout);
+        show_kernel(v->part[i].kernel, v->part[i].values);
+    }
+    att_arena_drop(&arena);
+    att_registry_drop(registry);
+    return st;
+}
+
+static int run(const att_cli *cli, int argc, char **argv)
+{
+    att_why why = {""};
+    int first = 0, code = att_options_read(&att_verb_show, argc, argv, NULL, &first);
+
+    if (code >= 0)
+        return code;
+    if (first + 1 != argc)
+        return att_usage(&att_verb_show, "the name of one kernel or eval is expected");
+    att_status st = show(cli, argv[first], &why);
+    if (st == ATT_INVALID)
+        return att_usage(&att_verb_show, "%s", why.text);
+    if (st)
+        fprintf(stderr, "attest show: %s\n", why.text);
+    return att_exit_of(st);
+}
+
+const att_verb att_verb_show = {
+    .name = "show", .operands = "NAME", .summary = "what a kernel or an eval declares", .run = run};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "facts.h"
+
+#include <math.h>
+
+#include "base/fp.h"
+
+enum { HEAD = 64, SHORT = 256 };
+
+static const char *const ops[ATT_OPS] = {
+    [ATT_OP_ATTEND] = "attend",     [ATT_OP_ATTEND_BACKWARD] = "attend_backward",
+    [ATT_OP_RECUR] = "recur",       [ATT_OP_SELECT] = "select",
+    [ATT_OP_ROPE] = "rope",         [ATT_OP_MERGE] = "merge",
+    [ATT_OP_QUANTISE] = "quantise", [ATT_OP_DEQUANTISE] = "dequantise",
+    [ATT_OP_SESSION] = "session",
+};
+
+/* Queries of a phase; 0 = as many as keys. */
+static const struct {
+    const char *name;
+    int64_t queries;
+} phases[ATT_PHASES] = {{"prefill", 0}, {"chunk", 16}, {"decode", 1}};
+
+const char *att_facts_op(size_t i)
+{
+    return i < ATT_OPS ? ops[i] : "?";
+}
+
+const char *att_phase_name(size_t i)
+{
+    return i < ATT_PHASES ? phases[i].name : "?";
+}
+
+const char *att_facts_dtype(size_t i)
+{
+    return att_dtype_name((int32_t)i);
+}
+
+static unsigned operators_of(const att_kernel *k)
+{
+    const bool has[ATT_OPS] = {
+        [ATT_OP_ATTEND] = k->attend,     [ATT_OP_ATTEND_BACKWARD] = k->attend_backward,
+        [ATT_OP_RECUR] = k->recur,       [ATT_OP_SELECT] = k->select,
+        [ATT_OP_ROPE] = k->rope,         [ATT_OP_MERGE] = k->merge,
+        [ATT_OP_QUANTISE] = k->quantise, [ATT_OP_DEQUANTISE] = k->dequantise,
+        [ATT_OP_SESSION] = k->session,
+    };
+    unsigned set = 0;
+
+    for (unsigned i = 0; i < ATT_OPS; i++)
+        set |= has[i] ? 1u << i : 0u;
+    return set;
+}
+
+/* One head of HEAD elements under a causal mask.  Only shapes: the data is never read. */
+static att_problem question(int64_t queries, int64_t keys, int32_t dtype, void *data)
+{
+    att_problem p = att_problem_init();
+
+    p.batch = p.heads_q = p.heads_kv = 1;
+    p.q_len = queries;
+    p.kv_len = keys;
+    p.head_dim = p.value_dim = HEAD;
+    p.causal = ATT_CAUSAL_BOTTOM_RIGHT;
+    p.q = att_tensor_dense(data, dtype, 1, 1, queries, HEAD);
+    p.k = p.v = att_tensor_dense(data, dtype, 1, 1, keys, HEAD);
+    p.out = att_tensor_dense(data, dtype, 1, 1, queries, HEAD);
+    return p;
+}
+
+static bool takes(const att_kernel *k, const att_value *values, int64_t queries, int32_t dtype)
+{
+    _Alignas(64) unsigned char data[64] = {0};
+    att_problem p = question(queries ? queries : SHORT, SHORT, dtype, data);
+    att_recur recur = {.rule = ATT_RULE_LINEAR};
+    att_op op = k->attend ? ATT_OP_ATTEND : ATT_OP_RECUR;
+    att_reason why = {""};
+
+    if (!k->attend && !k->recur)
+        return false;
+    if (op == ATT_OP_RECUR) {
+        p.recur = &recur;
+        p.causal = ATT_CAUSAL_NONE;
+    }
+    if (!k->supports || k->supports(k, op, &p, values, &why) == ATT_OK)
+        return true;
+    p.out.dtype = ATT_F32; /* many store wider than they read */
+    return k->supports(k, op, &p, values, &why) == ATT_OK;
+}
+
+static att_cost cost_of(const att_kernel *k, const att_value *values, int32_t dtype, int64_t keys)
+{
+    const att_cost unknown = {NAN, NAN, NAN, NAN, NAN};
+    _Alignas(64) unsigned char data[64] = {0};
+    att_problem p = question(1, keys, dtype, data);
+    att_cost cost = unknown;
+
+    return k->cost && k->cost(k, &p, values, &cost) == ATT_OK ? cost : unknown;
+}
+
+att_facts att_facts_of(const att_kernel *k, const att_value *values)
+{
+    static const char *const classes[] = {"E", "A", "D"};
+    att_facts f = {.class_ = k->class_ >= 0 && k->class_ < 3 ? classes[k->class_] : "?",
+                   .operators = operators_of(k)};
+    int32_t first = ATT_F32; /* the first dtype it takes */
+
+    for (int32_t t = ATT_F32; t < ATT_I32; t++) /* after these come indices and masks */
+        f.dtypes |= takes(k, values, 0, t) ? 1u << t : 0u;
+    while (f.dtypes && !(f.dtypes >> first & 1u))
+        first++;
+    for (unsigned i = 0; i < ATT_PHASES; i++)
+        for (int32_t t = ATT_F32; t < ATT_I32; t++)
+            if (f.dtypes >> t & 1u && takes(k, values, phases[i].queries, t))
+                f.phases |= 1u << i;
+    att_cost near = cost_of(k, values, first, 4096), far = cost_of(k, values, first, 131072);
+    f.kv_bytes_per_token = near.state_bytes / 4096.0;
+    f.keys_read_4k = near.keys_read;
+    f.keys_read_128k = far.keys_read;
+    return f;
+}
+
+void att_facts_put(FILE *f, unsigned set, size_t n, const char *(*name)(size_t), bool json)
+{
+    const char *gap = "";
+
+    for (size_t i = 0; i < n; i++)
+        if (set >> i & 1u) {
+            fprintf(f, json ? "%s\"%s\"" : "%s%s", gap, name(i));
+            gap = json ? ", " : " ";
+        }
+}
