@@ -79,25 +79,41 @@ static inline att_vf att_vf_abs(att_vf x)
     return (att_vf)((att_vi)x & 0x7fffffff);
 }
 
+typedef float att_v4 __attribute__((vector_size(16)));
+
+/* Lanes 4 part .. 4 part + 3. */
+static inline att_v4 att_v4_part(att_vf x, int part)
+{
+    att_v4 quarter[ATT_W / 4];
+    memcpy(quarter, &x, sizeof quarter);
+    return quarter[part];
+}
+
+static inline att_v4 att_v4_larger(att_v4 a, att_v4 b)
+{
+    typedef int32_t mask __attribute__((vector_size(16)));
+    const mask more = (mask)(b > a);
+    return (att_v4)((more & (mask)b) | (~more & (mask)a));
+}
+
 /* Sum of the lanes, pairwise. */
 static inline float att_vf_sum(att_vf x)
 {
-    float lane[ATT_W];
-    memcpy(lane, &x, sizeof lane);
-    for (int step = ATT_W / 2; step; step /= 2)
-        for (int i = 0; i < step; i++)
-            lane[i] += lane[i + step];
-    return lane[0];
+    att_v4 sum = att_v4_part(x, 0);
+    for (int i = 1; i < ATT_W / 4; i++)
+        sum += att_v4_part(x, i);
+    sum += __builtin_shufflevector(sum, sum, 2, 3, 0, 1);
+    return sum[0] + sum[1];
 }
 
-/* The largest lane that is not NaN; -inf if all are. */
+/* The largest lane; of no use where one is NaN (att_vf_raise keeps them out). */
 static inline float att_vf_top(att_vf x)
 {
-    float lane[ATT_W], top = -INFINITY;
-    memcpy(lane, &x, sizeof lane);
-    for (int i = 0; i < ATT_W; i++)
-        top = lane[i] > top ? lane[i] : top;
-    return top;
+    att_v4 top = att_v4_part(x, 0);
+    for (int i = 1; i < ATT_W / 4; i++)
+        top = att_v4_larger(top, att_v4_part(x, i));
+    top = att_v4_larger(top, __builtin_shufflevector(top, top, 2, 3, 0, 1));
+    return top[0] > top[1] ? top[0] : top[1];
 }
 
 static inline int att_vi_any(att_vi mask)

@@ -20,8 +20,6 @@
 #define ATT_TILE_COLS (2 * ATT_W)
 #define ATT_TILE_KEYS 64
 
-typedef float att_v4 __attribute__((vector_size(16)));
-
 /* Row `at` of t (the offset of its first element) as contiguous floats: in place, or in `room`. */
 static inline const float *att_row_floats(const att_tensor *t, int64_t at, int64_t n, float *room)
 {
@@ -29,6 +27,11 @@ static inline const float *att_row_floats(const att_tensor *t, int64_t at, int64
         return (const float *)t->data + at;
     att_load_row(t->data, t->dtype, at, t->stride[3], n, room);
     return room;
+}
+
+static inline void att_v4_store(float *p, att_v4 x)
+{
+    memcpy(p, &x, sizeof x);
 }
 
 /* Four rows of n floats become four columns of `to`, whose rows are ATT_TILE_COLS apart. */
@@ -45,12 +48,11 @@ static inline void att_transpose4(const float *const row[4], int64_t n, float *t
         const att_v4 ce = __builtin_shufflevector(c, e, 0, 4, 1, 5);
         const att_v4 ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
         const att_v4 ce2 = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-        const att_v4 out[4] = {__builtin_shufflevector(ab, ce, 0, 1, 4, 5),
-                               __builtin_shufflevector(ab, ce, 2, 3, 6, 7),
-                               __builtin_shufflevector(ab2, ce2, 0, 1, 4, 5),
-                               __builtin_shufflevector(ab2, ce2, 2, 3, 6, 7)};
-        for (int e4 = 0; e4 < 4; e4++)
-            memcpy(to + (d + e4) * ATT_TILE_COLS, &out[e4], sizeof out[e4]);
+        float *out = to + d * ATT_TILE_COLS;
+        att_v4_store(out, __builtin_shufflevector(ab, ce, 0, 1, 4, 5));
+        att_v4_store(out + ATT_TILE_COLS, __builtin_shufflevector(ab, ce, 2, 3, 6, 7));
+        att_v4_store(out + 2 * ATT_TILE_COLS, __builtin_shufflevector(ab2, ce2, 0, 1, 4, 5));
+        att_v4_store(out + 3 * ATT_TILE_COLS, __builtin_shufflevector(ab2, ce2, 2, 3, 6, 7));
     }
     for (; d < n; d++)
         for (int c = 0; c < 4; c++)
@@ -80,7 +82,8 @@ static inline void att_pack_keys(const att_tensor *k, int64_t batch, int64_t hea
 static inline bool att_pack_values(const att_tensor *v, int64_t batch, int64_t head, int64_t j0,
                                    int64_t n, int64_t dv, int64_t columns, float *room, float *to)
 {
-    att_vi bad = {0};
+    const int64_t panel = ATT_TILE_KEYS * ATT_TILE_COLS;
+    att_vf bad = {0};
     for (int64_t j = 0; j < n; j++) {
         const int64_t at = att_tensor_at(v, batch, head, j0 + j, 0);
         const float *row = att_row_floats(v, at, dv, room);
@@ -90,15 +93,15 @@ static inline bool att_pack_values(const att_tensor *v, int64_t batch, int64_t h
             memset(room + dv, 0, (size_t)(columns - dv) * sizeof *room);
             row = room;
         }
-        for (int64_t c = 0; c < columns; c += ATT_W) {
-            const att_vf x = att_vf_load(row + c);
-            bad |= (att_vi)(x - x != (att_vf){0});
-            att_vf_store(to + c / ATT_TILE_COLS * ATT_TILE_KEYS * ATT_TILE_COLS +
-                             j * ATT_TILE_COLS + c % ATT_TILE_COLS,
-                         x);
+        float *out = to + j * ATT_TILE_COLS;
+        for (int64_t c = 0; c < columns; c += ATT_TILE_COLS, out += panel) {
+            const att_vf a = att_vf_load(row + c), b = att_vf_load(row + c + ATT_W);
+            att_vf_store(out, a);
+            att_vf_store(out + ATT_W, b);
+            bad += (a - a) + (b - b); /* 0, or NaN for ever */
         }
     }
-    return !att_vi_any(bad);
+    return !att_vi_any((att_vi)(bad != (att_vf){0}));
 }
 
 /* Always inlined with a constant `rows`, so that the sums live in registers. */
