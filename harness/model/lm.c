@@ -182,7 +182,7 @@ static att_status run_layer(pass *p, att_why *why)
     const att_lm *lm = p->lm;
     const att_layer *y = p->layer;
     int64_t w = lm->shape.width;
-    p->weight = y->attn_norm;
+    p->weight = y->attn_norm.data;
     for_rows(p, norm_row);
     att_matmul(lm, &y->qkv, p->norm, w, p->n, p->qkv, y->qkv.rows, false);
     for_rows(p, place_row);
@@ -190,7 +190,7 @@ static att_status run_layer(pass *p, att_why *why)
     if (st)
         return st;
     att_matmul(lm, &y->out, p->mixed, y->out.cols, p->n, p->x, w, true);
-    p->weight = y->ffn_norm;
+    p->weight = y->ffn_norm.data;
     for_rows(p, norm_row);
     att_gate_up(lm, y, p->norm, p->n, p->act, p->gate);
     att_matmul(lm, &y->down, p->act, y->down.cols, p->n, p->x, w, true);

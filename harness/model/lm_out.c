@@ -30,7 +30,7 @@ static void norm_row(void *arg, int64_t i, int thread)
     const block *b = arg;
     int64_t w = b->lm->shape.width;
     (void)thread;
-    b->lm->rows->rms_norm(b->wishes[i].x, b->lm->output_norm, w, b->lm->shape.rms_eps,
+    b->lm->rows->rms_norm(b->wishes[i].x, b->lm->output_norm.data, w, b->lm->shape.rms_eps,
                           b->norm + i * w);
 }
 

@@ -3,15 +3,20 @@
 #ifndef ATT_LM_PARTS_H
 #define ATT_LM_PARTS_H
 
+#include "model/blocks.h"
 #include "model/gguf.h"
 #include "model/lm.h"
 #include "model/rows.h"
 #include "model/tokenizer.h"
 
-/* y = W x: `rows` outputs, `cols` inputs, row-major f32. */
+/* y = W x: `rows` outputs, `cols` inputs, row-major f32; and the blocks that they came from, for
+ * the products of a few rows, which are bound by reading W. */
 typedef struct att_matrix {
     float *data;
     int64_t rows, cols;
+    const uint8_t **blocks; /* [rows], in the file; NULL unless all rows are of one block type */
+    att_block_dot dot;      /* their product */
+    int32_t type;           /* att_gguf_type */
 } att_matrix;
 
 /* The panel of gate and up rows that lie together in `gate_up`: panel p holds gate rows
@@ -19,8 +24,8 @@ typedef struct att_matrix {
 enum { ATT_GATE_PANEL = 192 };
 
 typedef struct att_layer {
-    const float *attn_norm, *ffn_norm; /* [width] */
-    att_matrix qkv;                    /* q, k, v rows one after the other */
+    att_matrix attn_norm, ffn_norm; /* one row */
+    att_matrix qkv;                 /* q, k, v rows one after the other */
     att_matrix out;
     att_matrix gate_up;
     att_matrix down;
@@ -35,9 +40,10 @@ struct att_lm {
     float *arena; /* all weights */
     size_t arena_bytes;
     att_layer *layers;
+    const uint8_t **blocks; /* of all matrices */
     att_matrix embedding;
     att_matrix output; /* the embedding itself where tied */
-    const float *output_norm;
+    att_matrix output_norm;
     float *cosine, *sine; /* [context][head_dim / 2] */
 };
 

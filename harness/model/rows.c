@@ -147,7 +147,7 @@ BODY void log_sum_body(const float *x, int64_t n, float *top, double *sum)
 
 LEVEL(plain, )
 #if defined(__x86_64__)
-LEVEL(v3, __attribute__((target("avx2,fma"))))
+LEVEL(v3, __attribute__((target("avx2,fma,f16c"))))
 #endif
 
 const att_rows *att_rows_best(void)
@@ -155,7 +155,7 @@ const att_rows *att_rows_best(void)
 #if defined(__x86_64__)
     const char *asked = getenv("ATT_ISA");
     if (!(asked && !strcmp(asked, "plain")) && __builtin_cpu_supports("avx2") &&
-        __builtin_cpu_supports("fma"))
+        __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
         return &rows_v3;
 #endif
     return &rows_plain;

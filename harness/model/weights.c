@@ -130,7 +130,8 @@ static att_status read_shape(att_lm *lm, att_why *why)
 /* Where rows of one tensor go. */
 typedef struct piece {
     const att_gguf_tensor *from;
-    float *to;
+    att_matrix *to;
+    int64_t first; /* row of the matrix */
     int64_t panel; /* rows that lie together before as many of the partner's follow; 0 = all */
     bool second;   /* of the two partners */
 } piece;
@@ -139,14 +140,28 @@ typedef struct loader {
     att_lm *lm;
     piece *pieces;
     size_t n;
-    float *at; /* next free place in the arena */
+    float *at;              /* next free place in the arena */
+    const uint8_t **blocks; /* and in the table of blocks */
 } loader;
 
-/* Finds tensor `name` (a layer's when layer >= 0) of shape [rows][cols] and notes where it goes. */
-static att_status want(loader *l, int64_t layer, const char *name, int64_t rows, int64_t cols,
-                       float *to, att_why *why)
+/* The blocks of a matrix serve only while all its tensors are of one type that has a product. */
+static void note_type(att_matrix *m, int64_t first, int32_t type)
+{
+    if (first == 0) {
+        m->type = type;
+        m->dot = att_block_dot_of(type);
+    }
+    if (m->type != type || !m->dot)
+        m->blocks = NULL;
+}
+
+/* Finds tensor `name` (a layer's when layer >= 0) and notes that its `rows` rows go to `to`, from
+ * row `first` on. */
+static att_status want(loader *l, int64_t layer, const char *name, int64_t rows, att_matrix *to,
+                       int64_t first, att_why *why)
 {
     char full[80];
+    int64_t cols = to->cols;
     if (layer >= 0)
         snprintf(full, sizeof full, "blk.%lld.%s.weight", (long long)layer, name);
     else
@@ -160,20 +175,17 @@ static att_status want(loader *l, int64_t layer, const char *name, int64_t rows,
                     t->place, full, (long long)t->shape[0], (long long)t->shape[1],
                     (long long)t->shape[2], (long long)t->shape[3], (long long)cols,
                     (long long)rows);
-    l->pieces[l->n++] = (piece){.from = t, .to = to};
+    l->pieces[l->n++] = (piece){.from = t, .to = to, .first = first};
+    note_type(to, first, t->type);
     return ATT_OK;
-}
-
-static float *claim(loader *l, int64_t rows, int64_t cols)
-{
-    float *at = l->at;
-    l->at += (rows * cols + 15) / 16 * 16; /* 64 bytes */
-    return at;
 }
 
 static att_matrix matrix(loader *l, int64_t rows, int64_t cols)
 {
-    return (att_matrix){claim(l, rows, cols), rows, cols};
+    att_matrix m = {.data = l->at, .rows = rows, .cols = cols, .blocks = l->blocks};
+    l->at += (rows * cols + 15) / 16 * 16; /* 64 bytes */
+    l->blocks += rows;
+    return m;
 }
 
 static att_status plan_layer(loader *l, int64_t i, att_why *why)
@@ -181,23 +193,22 @@ static att_status plan_layer(loader *l, int64_t i, att_why *why)
     const att_lm_shape *s = &l->lm->shape;
     att_layer *y = &l->lm->layers[i];
     int64_t nq = s->heads_q * s->head_dim, nk = s->heads_kv * s->head_dim, w = s->width;
-    float *norm = claim(l, 1, w), *norm2 = claim(l, 1, w);
     att_status st;
-    y->attn_norm = norm;
-    y->ffn_norm = norm2;
+    y->attn_norm = matrix(l, 1, w);
+    y->ffn_norm = matrix(l, 1, w);
     y->qkv = matrix(l, nq + 2 * nk, w);
     y->out = matrix(l, w, nq);
     y->gate_up = matrix(l, 2 * s->feed_forward, w);
     y->down = matrix(l, w, s->feed_forward);
-    if ((st = want(l, i, "attn_norm", 1, w, norm, why)) ||
-        (st = want(l, i, "ffn_norm", 1, w, norm2, why)) ||
-        (st = want(l, i, "attn_q", nq, w, y->qkv.data, why)) ||
-        (st = want(l, i, "attn_k", nk, w, y->qkv.data + nq * w, why)) ||
-        (st = want(l, i, "attn_v", nk, w, y->qkv.data + (nq + nk) * w, why)) ||
-        (st = want(l, i, "attn_output", w, nq, y->out.data, why)) ||
-        (st = want(l, i, "ffn_down", w, s->feed_forward, y->down.data, why)) ||
-        (st = want(l, i, "ffn_gate", s->feed_forward, w, y->gate_up.data, why)) ||
-        (st = want(l, i, "ffn_up", s->feed_forward, w, y->gate_up.data, why)))
+    if ((st = want(l, i, "attn_norm", 1, &y->attn_norm, 0, why)) ||
+        (st = want(l, i, "ffn_norm", 1, &y->ffn_norm, 0, why)) ||
+        (st = want(l, i, "attn_q", nq, &y->qkv, 0, why)) ||
+        (st = want(l, i, "attn_k", nk, &y->qkv, nq, why)) ||
+        (st = want(l, i, "attn_v", nk, &y->qkv, nq + nk, why)) ||
+        (st = want(l, i, "attn_output", w, &y->out, 0, why)) ||
+        (st = want(l, i, "ffn_down", w, &y->down, 0, why)) ||
+        (st = want(l, i, "ffn_gate", s->feed_forward, &y->gate_up, 0, why)) ||
+        (st = want(l, i, "ffn_up", s->feed_forward, &y->gate_up, 0, why)))
         return st;
     l->pieces[l->n - 2].panel = l->pieces[l->n - 1].panel = ATT_GATE_PANEL;
     l->pieces[l->n - 1].second = true;
@@ -213,15 +224,21 @@ static size_t arena_floats(const att_lm_shape *s)
     return (size_t)s->layers * layer + 2 * ((size_t)s->vocabulary * w + 16) + w + 16;
 }
 
-/* Where row r of a piece goes.  The last panel may be narrower. */
-static float *row_place(const piece *p, int64_t r)
+static size_t all_rows(const att_lm_shape *s)
 {
-    int64_t cols = p->from->shape[0];
+    size_t qkv = (size_t)(s->heads_q + 2 * s->heads_kv) * (size_t)s->head_dim;
+    size_t layer = 2 + qkv + 2 * (size_t)s->width + 2 * (size_t)s->feed_forward;
+    return 1 + 2 * (size_t)s->vocabulary + (size_t)s->layers * layer;
+}
+
+/* The row of its matrix that row r of a piece becomes.  The last panel may be narrower. */
+static int64_t row_place(const piece *p, int64_t r)
+{
     if (!p->panel)
-        return p->to + r * cols;
+        return p->first + r;
     int64_t first = r / p->panel * p->panel;
     int64_t width = p->from->rows - first < p->panel ? p->from->rows - first : p->panel;
-    return p->to + (first + (p->second ? width : 0) + r) * cols;
+    return first + (p->second ? width : 0) + r;
 }
 
 /* Slice i of the rows of every piece. */
@@ -231,8 +248,12 @@ static void fill_slice(void *arg, int64_t i, int thread)
     (void)thread;
     for (size_t j = 0; j < l->n; j++) {
         const piece *p = &l->pieces[j];
-        for (int64_t r = p->from->rows * i / SLICES; r < p->from->rows * (i + 1) / SLICES; r++)
-            att_gguf_dequantise(p->from, r, 1, row_place(p, r));
+        for (int64_t r = p->from->rows * i / SLICES; r < p->from->rows * (i + 1) / SLICES; r++) {
+            int64_t to = row_place(p, r);
+            att_gguf_dequantise(p->from, r, 1, p->to->data + to * p->to->cols);
+            if (p->to->blocks)
+                p->to->blocks[to] = p->from->data + (size_t)r * p->from->row_bytes;
+        }
     }
 }
 
@@ -267,32 +288,40 @@ static att_status refuse_strangers(const loader *l, att_why *why)
     return ATT_OK;
 }
 
+static att_status plan_all(loader *l, bool tied, att_why *why)
+{
+    att_lm *lm = l->lm;
+    const att_lm_shape *s = &lm->shape;
+    att_status st;
+    lm->output_norm = matrix(l, 1, s->width);
+    lm->embedding = matrix(l, s->vocabulary, s->width);
+    if ((st = want(l, -1, "output_norm", 1, &lm->output_norm, 0, why)) ||
+        (st = want(l, -1, "token_embd", s->vocabulary, &lm->embedding, 0, why)))
+        return st;
+    lm->output = tied ? lm->embedding : matrix(l, s->vocabulary, s->width);
+    if (!tied && (st = want(l, -1, "output", s->vocabulary, &lm->output, 0, why)))
+        return st;
+    for (int64_t i = 0; i < s->layers; i++)
+        if ((st = plan_layer(l, i, why)))
+            return st;
+    return refuse_strangers(l, why);
+}
+
 static att_status load_tensors(att_lm *lm, att_why *why)
 {
     const att_lm_shape *s = &lm->shape;
     loader l = {.lm = lm, .at = lm->arena};
-    bool tied = !att_gguf_tensor_named(lm->file, "output.weight");
-    float *norm = claim(&l, 1, s->width);
     att_status st = ATT_NO_MEMORY;
     l.pieces = calloc((size_t)s->layers * 9 + 3, sizeof *l.pieces);
     lm->layers = calloc((size_t)s->layers, sizeof *lm->layers);
-    if (!l.pieces || !lm->layers) {
+    lm->blocks = l.blocks = calloc(all_rows(s), sizeof *l.blocks);
+    if (!l.pieces || !lm->layers || !lm->blocks) {
         says(lm, st, why, "no memory");
         goto done;
     }
-    lm->output_norm = norm;
-    lm->embedding = matrix(&l, s->vocabulary, s->width);
-    lm->output = tied ? lm->embedding : matrix(&l, s->vocabulary, s->width);
-    if ((st = want(&l, -1, "output_norm", 1, s->width, norm, why)) ||
-        (st = want(&l, -1, "token_embd", s->vocabulary, s->width, lm->embedding.data, why)) ||
-        (!tied && (st = want(&l, -1, "output", s->vocabulary, s->width, lm->output.data, why))))
-        goto done;
-    for (int64_t i = 0; i < s->layers; i++)
-        if ((st = plan_layer(&l, i, why)))
-            goto done;
-    if ((st = refuse_strangers(&l, why)))
-        goto done;
-    lm->host->parallel_for(lm->host, SLICES, fill_slice, &l);
+    st = plan_all(&l, !att_gguf_tensor_named(lm->file, "output.weight"), why);
+    if (!st)
+        lm->host->parallel_for(lm->host, SLICES, fill_slice, &l);
 done:
     free(l.pieces);
     return st;
@@ -331,6 +360,7 @@ void att_lm_unload(att_lm *lm)
     if (lm->arena)
         munmap(lm->arena, lm->arena_bytes);
     free(lm->layers);
+    free(lm->blocks);
     free(lm->cosine);
     free(lm->sine);
 }
