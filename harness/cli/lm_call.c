@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "core/host.h"
+#include "tables.h"
 
 enum { TEXT_MAX = 64 << 20 };
 
@@ -72,12 +73,7 @@ static att_status attend(void *arg, int64_t layer, const att_problem *p, att_why
 
 static att_status open_kernel(att_lm_run *run, const att_cli *cli)
 {
-    const att_tables tables = {.kernels = cli->kernels->kernels,
-                               .zoo = cli->kernels->zoo,
-                               .controls = cli->kernels->controls,
-                               .isa = cli->kernels->isa,
-                               .dense = "flash_f32",
-                               .oracle = "reference_f64"};
+    const att_tables tables = att_cli_tables(cli);
     att_status st = att_registry_make(&tables, NULL, &run->registry, &run->why);
     if (!st)
         st = att_variant_parse(run->registry, run->options->kernel, &run->arena, &run->variant,
