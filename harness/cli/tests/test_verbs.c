@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program as a script sees it: exit codes, stdout, stderr.  Runs build/PROFILE/attest beside
+ * this test. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/tests/suite.h"
+#include "core/exit.h"
+
+typedef struct answer {
+    int code; /* -1: it died */
+    char *out, *err;
+} answer;
+
+/* build/PROFILE/harness/cli/tests/test_verbs -> build/PROFILE/attest */
+static void program(char out[PATH_MAX + 8])
+{
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+
+    CU_ASSERT_FATAL(n > 0);
+    out[n] = '\0';
+    for (int i = 0; i < 4; i++) {
+        char *slash = strrchr(out, '/');
+        CU_ASSERT_FATAL(slash != NULL);
+        *slash = '\0';
+    }
+    strcat(out, "/attest");
+}
+
+static char *take_file(const char *path)
+{
+    size_t n = 0;
+    char *text = att_file_read(path, 1 << 24, &n);
+
+    unlink(path);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    return text;
+}
+
+/* Runs `attest ARGS` with a variable set (NULL: none). */
+static answer ask_with(const char *variable, const char *value, const char *const *args)
+{
+    char path[PATH_MAX + 8], folder[] = "/tmp/att_verbs_XXXXXX", out[64], err[64];
+    char *argv[16] = {path};
+    answer a = {.code = -1};
+    int status = 0;
+
+    program(path);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(out, sizeof out, "%s/out", folder);
+    snprintf(err, sizeof err, "%s/err", folder);
+    for (int i = 0; i < 14 && args[i]; i++)
+        argv[i + 1] = strdup(args[i]);
+    pid_t pid = fork();
+    CU_ASSERT_FATAL(pid >= 0);
+    if (pid == 0) {
+        int o = open(out, O_CREAT | O_WRONLY, 0600), e = open(err, O_CREAT | O_WRONLY, 0600);
+        if (o < 0 || e < 0 || dup2(o, 1) < 0 || dup2(e, 2) < 0)
+            _exit(127);
+        unsetenv("ATT_ISA");
+        if (variable)
+            setenv(variable, value, 1);
+        execv(path, argv);
+        _exit(127);
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status))
+        a.code = WEXITSTATUS(status);
+    a.out = take_file(out);
+    a.err = take_file(err);
+    rmdir(folder);
+    for (int i = 1; argv[i]; i++)
+        free(argv[i]);
+    return a;
+}
+
+#define ASK(...) ask_with(NULL, NULL, (const char *const[]){__VA_ARGS__, NULL})
+
+static void answer_drop(answer *a)
+{
+    free(a->out);
+    free(a->err);
+}
+
+static void wrong_use_is_2_and_names_the_nearest(void)
+{
+    static const struct {
+        const char *args[5];
+        const char *word;
+    } rows[] = {
+        {{"lits"}, "the nearest is list"},
+        {{"list", "--jsno"}, "the nearest is --json"},
+        {{"list", "kernel"}, "one of kernels"},
+        {{"list", "kernels", "zoo"}, "zoo"},
+        {{"show"}, "name of one kernel or eval"},
+        {{"show", "flash_f23"}, "the nearest is flash_f32"},
+        {{"show", "parityy"}, "the nearest is parity"},
+        {{"show", "topk{kk=3}"}, "the nearest is k"},
+        {{"doctor", "now"}, "no operand"},
+        {{"doctor", "--model"}, "needs a value"},
+        {{"doctor", "--json=3"}, "takes no value"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        answer a = ask_with(NULL, NULL, rows[i].args);
+        CU_ASSERT_EQUAL(a.code, ATT_EXIT_USAGE);
+        CU_ASSERT_STRING_EQUAL(a.out, "");
+        if (!strstr(a.err, rows[i].word)) {
+            printf("%s: %s", rows[i].args[0], a.err);
+            CU_FAIL("the message does not help");
+        }
+        answer_drop(&a);
+    }
+}
+
+static void an_isa_level_that_is_not_there_is_a_usage_error(void)
+{
+    answer a = ask_with("ATT_ISA", "v9", (const char *const[]){"list", NULL});
+
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "ATT_ISA=v9"));
+    answer_drop(&a);
+}
+
+static void every_verb_has_help_on_stdout(void)
+{
+    static const char *const verbs[] = {"list", "show", "doctor", "run", "lm"};
+
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        answer a = ASK(verbs[i], "--help");
+        CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+        CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "usage: attest"));
+        CU_ASSERT_STRING_EQUAL(a.err, "");
+        answer_drop(&a);
+    }
+}
+
+static cJSON *json_of(const answer *a)
+{
+    cJSON *tree = NULL;
+    att_why why = {""};
+    att_status st = att_json_parse(a->out, strlen(a->out), "stdout", &tree, &why);
+
+    if (st)
+        printf("%s\n", why.text);
+    CU_ASSERT_EQUAL_FATAL(st, ATT_OK);
+    return tree;
+}
+
+static const cJSON *named(const cJSON *array, const char *name)
+{
+    const char *text = NULL;
+
+    for (const cJSON *c = array->child; c; c = c->next)
+        if (att_json_text(c, "name", &text) && strcmp(text, name) == 0)
+            return c;
+    return NULL;
+}
+
+static bool holds(const cJSON *array, const char *text)
+{
+    for (const cJSON *c = array ? array->child : NULL; c; c = c->next)
+        if (cJSON_IsString(c) && strcmp(c->valuestring, text) == 0)
+            return true;
+    return false;
+}
+
+static void kernels_are_listed_with_what_they_can_do(void)
+{
+    answer a = ASK("list", "kernels", "--json");
+    cJSON *all = json_of(&a);
+    const cJSON *flash = named(all, "flash_f32"), *window = named(all, "sliding_window");
+    double keys = 0;
+    const char *text = NULL;
+
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+    CU_ASSERT_FATAL(flash != NULL && window != NULL);
+    CU_ASSERT(att_json_text(flash, "class", &text) && strcmp(text, "E") == 0);
+    CU_ASSERT(att_json_text(window, "class", &text) && strcmp(text, "A") == 0);
+    CU_ASSERT(holds(att_json_get(flash, "operators"), "attend"));
+    CU_ASSERT(holds(att_json_get(window, "operators"), "select"));
+    CU_ASSERT(holds(att_json_get(flash, "dtypes"), "f32"));
+    CU_ASSERT_FALSE(holds(att_json_get(flash, "dtypes"), "i64"));
+    CU_ASSERT(holds(att_json_get(flash, "phases"), "decode"));
+    const cJSON *cost = att_json_get(flash, "cost");
+    CU_ASSERT(att_json_real(cost, "keys_read_4k", &keys) && keys == 4096);
+    CU_ASSERT(att_json_real(cost, "kv_bytes_per_token", &keys) && keys == 512);
+    cost = att_json_get(window, "cost");
+    CU_ASSERT(att_json_real(cost, "keys_read_128k", &keys) && keys < 1000);
+    cJSON_Delete(all);
+    answer_drop(&a);
+}
+
+static void every_table_is_an_array_of_named_objects(void)
+{
+    static const char *const tables[] = {"kernels", "zoo", "controls", "evals", "suites"};
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        answer a = ASK("list", tables[i], "--json");
+        cJSON *all = json_of(&a);
+        const char *name = NULL;
+        CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+        CU_ASSERT(cJSON_IsArray(all));
+        for (const cJSON *c = all->child; c; c = c->next)
+            CU_ASSERT(att_json_text(c, "name", &name) && *name);
+        if (strcmp(tables[i], "zoo") != 0)
+            CU_ASSERT(all->child != NULL);
+        cJSON_Delete(all);
+        answer_drop(&a);
+    }
+}
+
+static void show_prints_parameters_and_contracts(void)
+{
+    answer a = ASK("show", "topk"), b = ASK("show", "parity");
+
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "default 64"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "approximates"));
+    CU_ASSERT_EQUAL(b.code, ATT_EXIT_PASS);
+    CU_ASSERT_PTR_NOT_NULL(strstr(b.out, "contract: <="));
+    answer_drop(&a);
+    answer_drop(&b);
+}
+
+static void the_doctor_finds_a_missing_model(void)
+{
+    answer a = ASK("doctor", "--json", "--model", "/nowhere/m.gguf");
+    cJSON *all = json_of(&a);
+    const cJSON *checks = att_json_get(all, "checks");
+    const char *text = NULL;
+
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_INCOMPLETE);
+    CU_ASSERT(cJSON_IsFalse(att_json_get(all, "ok")));
+    CU_ASSERT_FATAL(cJSON_IsArray(checks));
+    const cJSON *model = named(checks, "model"), *isa = named(checks, "isa");
+    CU_ASSERT(model && cJSON_IsFalse(att_json_get(model, "ok")));
+    CU_ASSERT(att_json_text(model, "detail", &text) && strstr(text, "/nowhere/m.gguf"));
+    CU_ASSERT(isa && cJSON_IsTrue(att_json_get(isa, "ok")));
+    cJSON_Delete(all);
+    answer_drop(&a);
+}
+
+static void the_doctor_finds_a_model_of_another_size_and_a_closed_folder(void)
+{
+    answer a = ASK("doctor", "--model", "Makefile", "--out", "/nowhere/at/all");
+
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_INCOMPLETE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "98362432 are expected"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "/nowhere/at/all can't be made"));
+    answer_drop(&a);
+}
+
+int main(void)
+{
+    static const CU_TestInfo tests[] = {
+        {"wrong_use_is_2_and_names_the_nearest", wrong_use_is_2_and_names_the_nearest},
+        {"an_isa_level_that_is_not_there_is_a_usage_error",
+         an_isa_level_that_is_not_there_is_a_usage_error},
+        {"every_verb_has_help_on_stdout", every_verb_has_help_on_stdout},
+        {"kernels_are_listed_with_what_they_can_do", kernels_are_listed_with_what_they_can_do},
+        {"every_table_is_an_array_of_named_objects", every_table_is_an_array_of_named_objects},
+        {"show_prints_parameters_and_contracts", show_prints_parameters_and_contracts},
+        {"the_doctor_finds_a_missing_model", the_doctor_finds_a_missing_model},
+        {"the_doctor_finds_a_model_of_another_size_and_a_closed_folder",
+         the_doctor_finds_a_model_of_another_size_and_a_closed_folder},
+        CU_TEST_INFO_NULL};
+    return att_suite_run("verbs", tests);
+}
