@@ -143,9 +143,10 @@ $(B)/build.h: FORCE
 	@mkdir -p $(@D)
 	@ci/scripts/build_info.sh '$(CC)' '$(strip $(CFLAGS))' '$(PREFIX)' $@
 
+# q, not r: files of equal name from two rooms are both kept.
 $(LIB): $(KERNEL_OBJ) $(HOUSE_OBJ)
 	@rm -f $@
-	ar qcs $@ $^ # not r: files of equal name in two rooms are both kept
+	ar qcs $@ $^
 
 $(B)/attest: $(CLI_OBJ) $(LIB)
 	$(CC) $(LDFLAGS) -rdynamic $^ -o $@ $(LDLIBS)

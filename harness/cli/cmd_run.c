@@ -16,6 +16,7 @@
 #include "core/env.h"
 #include "core/run.h"
 #include "core/verdict.h"
+#include "gate/compare.h"
 #include "session.h"
 #include "tables.h"
 
@@ -267,6 +268,8 @@ static att_status run_plan(const att_cli *cli, const options *o, const att_run_p
     result->shard = result->shards = 1;
     status = att_run_plan_measure(plan, &run, result, number, why);
     result->status = strdup(*number ? "interrupted" : status == ATT_OK ? "complete" : "incomplete");
+    if (status == ATT_OK)
+        status = att_compare_fill(result, ATT_VERDICT_DENSE, why);
     if (status == ATT_OK)
         status = write_reports(cli, result, folder, why);
     return status;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pictures of a result, one file a kind; each draws as many as the result has subjects for. */
+#ifndef ATT_PICTURE_H
+#define ATT_PICTURE_H
+
+#include "reports/plot.h"
+#include "reports/sheet.h"
+
+/* Where pictures go.  Without gnuplot the first picture says so in `missing`, and the others write
+ * their data and scripts only. */
+typedef struct att_easel {
+    const char *dir;
+    bool no_gnuplot;
+    att_why missing;
+    att_buf stems; /* those in use, a line each */
+} att_easel;
+
+/* Draws under a file name made from `name` (another one where two names come out alike), then
+ * att_plot_drop; a missing gnuplot is noted and is no error. */
+att_status att_easel_draw(att_easel *easel, att_plot *plot, const char *name, att_why *why);
+
+/* Depth x length: one picture a task and kernel, where items have a depth. */
+att_status att_picture_heatmaps(att_easel *easel, const att_result *result, const att_sheet *sheet,
+                                att_why *why);
+/* Quality against the share of keys really read: one picture a task that recorded that cost. */
+att_status att_picture_pareto(att_easel *easel, const att_result *result, const att_sheet *sheet,
+                              att_why *why);
+/* Error over bound: one picture a numeric measure, one ridge a kernel. */
+att_status att_picture_ratios(att_easel *easel, const att_result *result, const att_sheet *sheet,
+                              att_why *why);
+
+#endif
