@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attest show NAME: what a kernel or an eval declares. */
+/* attest show NAME: what a kernel, an eval or a suite declares. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fp.h"
+#include "base/json.h"
 #include "core/param.h"
 #include "facts.h"
 #include "session.h"
@@ -83,7 +85,53 @@ static void show_eval(const att_eval *e)
     }
 }
 
-/* An eval, one of its tasks, or a kernel with or without parameters. */
+static void show_row(const cJSON *row)
+{
+    const cJSON *kernels = att_json_get(row, "kernels"), *k;
+    const cJSON *params = att_json_get(row, "params"), *seeds = att_json_get(row, "seeds");
+    const char *measure = "?";
+    double budget = NAN;
+
+    att_json_text(row, "measure", &measure);
+    printf("  %s of", measure);
+    cJSON_ArrayForEach(k, kernels) printf(" %s", cJSON_IsString(k) ? k->valuestring : "?");
+    char *text = params ? cJSON_PrintUnformatted(params) : NULL;
+    printf("\n      params %s, seeds", text ? text : "{}");
+    cJSON_free(text);
+    cJSON_ArrayForEach(k, seeds) printf(" %.17g", cJSON_IsNumber(k) ? k->valuedouble : (double)NAN);
+    if (att_json_real(row, "budget", &budget))
+        printf(", %g s", budget);
+    puts(cJSON_IsTrue(att_json_get(row, "required")) ? ", required" : "");
+}
+
+/* INVALID where there is no such suite. */
+static att_status show_suite(const char *name, att_why *why)
+{
+    char path[512];
+    cJSON *suite = NULL;
+    const cJSON *row;
+
+    snprintf(path, sizeof path, "ci/suites/%.400s.json", name);
+    att_status st = att_json_read(path, (size_t)16 << 20, &suite, why);
+    if (st)
+        return st == ATT_IO ? ATT_INVALID : st;
+    printf("%s: a suite, %s\n\nrows\n", name, path);
+    cJSON_ArrayForEach(row, att_json_get(suite, "rows")) show_row(row);
+    cJSON_Delete(suite);
+    return ATT_OK;
+}
+
+static bool has_task(const att_eval *e, const char *name)
+{
+    const char *dot = strchr(name, '.');
+
+    for (const char *const *t = e->tasks; dot && t && *t; t++)
+        if (strcmp(*t, dot + 1) == 0)
+            return true;
+    return !dot;
+}
+
+/* An eval, one of its tasks, a kernel with or without parameters, or a suite. */
 static att_status show(const att_cli *cli, const char *name, att_why *why)
 {
     att_tables tables = att_cli_tables(cli);
@@ -98,9 +146,16 @@ static att_status show(const att_cli *cli, const char *name, att_why *why)
         return st;
     char *stem = att_arena_span(&arena, name, strcspn(name, "."));
     const att_eval *e = stem ? att_registry_eval(registry, stem, &no_eval) : NULL;
-    if (e)
+    if (e && !has_task(e, name)) {
+        att_why_set(why, "%s has no task %s", e->name, strchr(name, '.') + 1);
+        st = ATT_INVALID;
+    } else if (e) {
         show_eval(e);
-    else if ((st = att_variant_parse(registry, name, &arena, &v, &no_kernel)))
+    } else if ((st = att_variant_parse(registry, name, &arena, &v, &no_kernel)) == ATT_INVALID &&
+               !strpbrk(name, "/{:")) {
+        st = show_suite(name, why); /* last: its messages name a file */
+    }
+    if (st == ATT_INVALID && !e)
         att_why_set(why, "%.250s, and %.250s", no_eval.text, no_kernel.text);
     for (size_t i = 0; v && i < v->parts; i++) {
         fputs(i ? "\n" : "", stdout);
@@ -119,7 +174,7 @@ static int run(const att_cli *cli, int argc, char **argv)
     if (code >= 0)
         return code;
     if (first + 1 != argc)
-        return att_usage(&att_verb_show, "the name of one kernel or eval is expected");
+        return att_usage(&att_verb_show, "the name of one kernel, eval or suite is expected");
     att_status st = show(cli, argv[first], &why);
     if (st == ATT_INVALID)
         return att_usage(&att_verb_show, "%s", why.text);
@@ -128,5 +183,7 @@ static int run(const att_cli *cli, int argc, char **argv)
     return att_exit_of(st);
 }
 
-const att_verb att_verb_show = {
-    .name = "show", .operands = "NAME", .summary = "what a kernel or an eval declares", .run = run};
+const att_verb att_verb_show = {.name = "show",
+                                .operands = "NAME",
+                                .summary = "what a kernel, an eval or a suite declares",
+                                .run = run};

@@ -98,10 +98,13 @@ static void wrong_use_is_2_and_names_the_nearest(void)
         {{"list", "--jsno"}, "the nearest is --json"},
         {{"list", "kernel"}, "one of kernels"},
         {{"list", "kernels", "zoo"}, "zoo"},
-        {{"show"}, "name of one kernel or eval"},
+        {{"show"}, "name of one kernel, eval or suite"},
         {{"show", "flash_f23"}, "the nearest is flash_f32"},
         {{"show", "parityy"}, "the nearest is parity"},
         {{"show", "topk{kk=3}"}, "the nearest is k"},
+        {{"show", "topk{k=0}"}, "1:1073741824"},
+        {{"show", "parity.left"}, "parity has no task left"},
+        {{"show", "plugin:/nowhere/x.so"}, "/nowhere/x.so"},
         {{"doctor", "now"}, "no operand"},
         {{"doctor", "--model"}, "needs a value"},
         {{"doctor", "--json=3"}, "takes no value"},
@@ -229,6 +232,76 @@ static void show_prints_parameters_and_contracts(void)
     answer_drop(&b);
 }
 
+static void show_knows_suites_parameters_and_layers(void)
+{
+    static const struct {
+        const char *name, *says[4];
+    } rows[] = {
+        {"gate", {"ci/suites/gate.json", "parity of *", "required", "seeds 1"}},
+        {"dense", {"flash_f32", "exact", "sums f32", "deterministic"}},
+        {"controls:first_k", {"first_k", "control", "approximates", "parameters"}},
+        {"plan:0-3=dense;4-29=topk{k=8}", {"flash_f32", "topk", "Gupta", "attend select"}},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        answer a = ASK("show", rows[i].name);
+        CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+        for (size_t k = 0; k < 4; k++)
+            if (!strstr(a.out, rows[i].says[k])) {
+                printf("show %s does not say %s\n", rows[i].name, rows[i].says[k]);
+                CU_FAIL("something is not shown");
+            }
+        answer_drop(&a);
+    }
+}
+
+/* The right number of bytes, all of them holes. */
+static void the_doctor_reads_more_of_a_model_than_its_size(void)
+{
+    char path[] = "/tmp/att_model_XXXXXX";
+    int fd = mkstemp(path);
+
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(ftruncate(fd, 98362432), 0);
+    close(fd);
+    answer a = ASK("doctor", "--model", path);
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_INCOMPLETE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "other SHA-256"));
+    answer_drop(&a);
+    unlink(path);
+}
+
+static void the_doctor_expects_the_model_that_the_script_fetches(void)
+{
+    char *script = att_file_read("ci/scripts/model.sh", 1 << 20, NULL);
+    char *doctor = att_file_read("harness/cli/cmd_doctor.c", 1 << 20, NULL);
+
+    if (!script || !doctor) {
+        att_suite_skip("not started from the checkout");
+    } else {
+        const char *sha = strstr(script, "sha256="), *bytes = strstr(script, "bytes=");
+        CU_ASSERT_FATAL(sha && bytes);
+        char want[72];
+        snprintf(want, sizeof want, "\"%.64s\"", sha + strlen("sha256="));
+        CU_ASSERT_PTR_NOT_NULL(strstr(doctor, want));
+        snprintf(want, sizeof want, " %ld\n", strtol(bytes + strlen("bytes="), NULL, 10));
+        CU_ASSERT_PTR_NOT_NULL(strstr(doctor, want));
+    }
+    free(script);
+    free(doctor);
+}
+
+static void without_gnuplot_the_doctor_is_content(void)
+{
+    answer with = ASK("doctor");
+    answer a = ask_with("PATH", "/nowhere", (const char *const[]){"doctor", NULL});
+
+    CU_ASSERT_EQUAL(a.code, with.code);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "no gnuplot in PATH"));
+    answer_drop(&a);
+    answer_drop(&with);
+}
+
 static void the_doctor_finds_a_missing_model(void)
 {
     answer a = ASK("doctor", "--json", "--model", "/nowhere/m.gguf");
@@ -267,6 +340,12 @@ int main(void)
         {"kernels_are_listed_with_what_they_can_do", kernels_are_listed_with_what_they_can_do},
         {"every_table_is_an_array_of_named_objects", every_table_is_an_array_of_named_objects},
         {"show_prints_parameters_and_contracts", show_prints_parameters_and_contracts},
+        {"show_knows_suites_parameters_and_layers", show_knows_suites_parameters_and_layers},
+        {"the_doctor_reads_more_of_a_model_than_its_size",
+         the_doctor_reads_more_of_a_model_than_its_size},
+        {"the_doctor_expects_the_model_that_the_script_fetches",
+         the_doctor_expects_the_model_that_the_script_fetches},
+        {"without_gnuplot_the_doctor_is_content", without_gnuplot_the_doctor_is_content},
         {"the_doctor_finds_a_missing_model", the_doctor_finds_a_missing_model},
         {"the_doctor_finds_a_model_of_another_size_and_a_closed_folder",
          the_doctor_finds_a_model_of_another_size_and_a_closed_folder},
