@@ -17,7 +17,8 @@ typedef struct att_rate {
     size_t records, by_outcome[ATT_OUTCOMES];
 } att_rate;
 
-/* One probe: a measure with all its parameters but length and depth. */
+/* One probe: a measure with all its parameters but length and depth; its name tells those that
+ * differ within the run. */
 typedef struct att_task {
     char *name; /* "lm.needle", "needle keys=8" */
     const char *measure;
@@ -64,6 +65,12 @@ typedef struct att_sheet {
 att_status att_sheet_make(const att_result *result, att_sheet *out, att_why *why);
 void att_sheet_drop(att_sheet *sheet);
 
+/* Fills and frees the tasks of a sheet that has room for them; false: no memory. */
+bool att_tasks_make(const att_result *result, att_sheet *sheet);
+void att_tasks_drop(att_sheet *sheet);
+
+/* Whether a record asks questions: it has items, or a chance level. */
+bool att_record_is_probe(const att_record *record);
 /* Context length of a probe's record; NAN where it has none. */
 double att_record_length(const att_record *record);
 /* Pools the items of a task's records of `kernel` at `length` (NAN = all) whose depth lies in

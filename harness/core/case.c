@@ -108,12 +108,15 @@ static att_status print_case(att_case *c, att_why *why)
 {
     const att_param *table = c->eval->params;
     att_value *defaults = NULL;
-    att_buf params = {0}, group = {0}, line = {0};
+    att_buf params = {0}, all = {0}, group = {0}, line = {0};
     att_status status = att_param_defaults(table, &c->arena, &defaults, why);
 
     att_buf_puts(&params, "");
+    att_buf_puts(&all, "");
     att_buf_printf(&group, "%s", c->eval->name);
     for (size_t i = 0; status == ATT_OK && i < att_param_count(table); i++) {
+        att_buf_printf(&all, "%s%s=", all.length ? " " : "", table[i].name);
+        att_param_print(&table[i], &c->values[i], &all);
         if (!att_param_same(&table[i], &c->values[i], &defaults[i])) {
             att_buf_printf(&params, "%s%s=", params.length ? " " : "", table[i].name);
             att_param_print(&table[i], &c->values[i], &params);
@@ -123,10 +126,11 @@ static att_status print_case(att_case *c, att_why *why)
             att_param_print(&table[i], &c->values[i], &group);
         }
     }
-    if (status != ATT_OK || params.failed || group.failed)
+    if (status != ATT_OK || params.failed || all.failed || group.failed)
         goto done;
     const char *gap = params.length ? " " : "";
     c->params = att_arena_text(&c->arena, params.data);
+    c->all_params = att_arena_text(&c->arena, all.data);
     c->group_items = att_arena_text(&c->arena, group.data);
     att_buf_printf(&line, "%s %s%s%s", c->measure, c->variant->text, gap, params.data);
     c->id = line.failed ? NULL : att_arena_text(&c->arena, line.data);
@@ -143,10 +147,11 @@ static att_status print_case(att_case *c, att_why *why)
         c->group = group.failed ? NULL : att_arena_text(&c->arena, group.data);
     }
 done:
-    if (status == ATT_OK &&
-        (!c->params || !c->group_items || !c->id || !c->line || !c->items || !c->group))
+    if (status == ATT_OK && (!c->params || !c->all_params || !c->group_items || !c->id ||
+                             !c->line || !c->items || !c->group))
         status = no_memory(why);
     att_buf_drop(&params);
+    att_buf_drop(&all);
     att_buf_drop(&group);
     att_buf_drop(&line);
     return status;

@@ -19,6 +19,7 @@ typedef struct att_case {
     const char *id;          /* without the seed */
     const char *measure;     /* "lm.needle" */
     const char *params;      /* "b=2 hq=6", without seed */
+    const char *all_params;  /* the same with the defaults written out */
     const char *items;       /* measure and params: what every kernel shares */
     const char *group;       /* the group's key, seed and (if asked) kernel included */
     const char *group_items; /* eval and the group's parameters: the group's random streams */

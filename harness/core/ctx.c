@@ -404,7 +404,7 @@ bool att_record_identify(att_record *r, const att_case *c)
     r->id = strdup(c->id);
     r->measure = strdup(c->measure);
     r->kernel = strdup(c->variant->text);
-    r->params = strdup(c->params);
+    r->params = strdup(c->all_params);
     r->seed = c->seed;
     r->class_ = k->class_;
     r->margin = k->margin;

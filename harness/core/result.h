@@ -58,7 +58,7 @@ typedef struct att_record {
     char *id;      /* without */
     char *measure; /* "lm.needle" */
     char *kernel;  /* canonical, with parameters */
-    char *params;  /* the rest of the line, canonical */
+    char *params;  /* all parameters of the eval, defaults written out */
     uint64_t seed;
     int32_t class_; /* att_class of the kernel */
     double margin;  /* its declared non-inferiority margin; 0 = none */
@@ -110,7 +110,7 @@ typedef struct att_result {
 
 /* NULL if absent. */
 const att_metric *att_record_metric(const att_record *record, const char *name);
-/* Value of `name=` in the case's parameters as text into out[size]; false if left at default. */
+/* Value of `name=` in the case's parameters as text into out[size]; false if it has none. */
 bool att_record_param(const att_record *record, const char *name, char *out, size_t size);
 
 void att_record_clear(att_record *record);

@@ -187,6 +187,30 @@ static void failures_of_one_cause_are_told_once_by_their_shortest_case(void)
     att_result_clear(&r);
 }
 
+static void a_task_is_named_by_the_parameters_that_differ(void)
+{
+    static const char *const params[] = {"len=256 keys=4 text='a b' hay=prose",
+                                         "len=512 keys=4 text='a b' hay=prose",
+                                         "len=256 keys=8 text='a b' hay=prose"};
+    char dir[64];
+    att_result r = made_result();
+
+    for (size_t i = 0; i < 3; i++)
+        made_items(made_record(&r, "lm.needle", "flash_f32", params[i], 1, ATT_PASS), "1101", 2);
+    made_items(made_record(&r, "lm.citation", "flash_f32", params[0], 1, ATT_PASS), "1101", 2);
+    CU_ASSERT_FATAL(folder_make(dir));
+    CU_ASSERT_EQUAL(att_writer_markdown.write(&r, dir, NULL), ATT_OK);
+    char *text = folder_text(dir, "summary.md");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n### lm.needle keys=4\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n### lm.needle keys=8\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\n### lm.citation\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| kernel | 256 tokens | 512 tokens |"));
+    free(text);
+    folder_drop(dir);
+    att_result_clear(&r);
+}
+
 static void a_huge_result_stays_under_the_size_that_hosts_show(void)
 {
     char dir[64], kernel[1600];
@@ -233,6 +257,8 @@ int main(void)
         {"the_headline_says_what_the_run_was", the_headline_says_what_the_run_was},
         {"failures_of_one_cause_are_told_once_by_their_shortest_case",
          failures_of_one_cause_are_told_once_by_their_shortest_case},
+        {"a_task_is_named_by_the_parameters_that_differ",
+         a_task_is_named_by_the_parameters_that_differ},
         {"a_huge_result_stays_under_the_size_that_hosts_show",
          a_huge_result_stays_under_the_size_that_hosts_show},
         {"a_folder_that_cannot_be_written_is_named", a_folder_that_cannot_be_written_is_named},

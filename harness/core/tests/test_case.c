@@ -266,6 +266,9 @@ static void a_case_knows_its_parts(void)
     CU_ASSERT_STRING_EQUAL(c->measure, "lm.needle");
     CU_ASSERT_STRING_EQUAL(c->task, "needle");
     CU_ASSERT_STRING_EQUAL(c->params, "n=4 word=blue");
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->all_params, "n=4"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->all_params, "word=blue"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->all_params, "text=''"));
     CU_ASSERT_STRING_EQUAL(c->id, "lm.needle sink_window{left=9} n=4 word=blue");
     CU_ASSERT_STRING_EQUAL(c->items, "lm.needle n=4 word=blue");
     CU_ASSERT_STRING_EQUAL(c->group_items, "lm n=4 text=''");
