@@ -26,7 +26,8 @@ att_status att_units_of(const att_precision *declared, int32_t in, int32_t out, 
     if (!(acc.unit > 0 && p.unit > 0 && o.unit > 0 && stored.unit > 0))
         return ATT_INVALID;
     o = o.unit > stored.unit ? o : stored; /* what is stored is rounded at least that far */
-    *units = (att_units){acc.unit, p.unit, p.half_subnormal, o.unit, o.tiny, o.largest};
+    *units = (att_units){acc.unit, p.unit,    p.half_subnormal,  o.unit,
+                         o.tiny,   o.largest, acc.half_subnormal};
     return ATT_OK;
 }
 

@@ -23,6 +23,7 @@ typedef struct att_units {
     double out;         /* u_out */
     double out_tiny;    /* smallest normal of the output type */
     double out_largest; /* largest finite of the output type */
+    double acc_lost;    /* half the smallest subnormal of the accumulator */
 } att_units;
 
 /* Of a declared precision, for inputs of dtype `in` stored to dtype `out`; INVALID where the

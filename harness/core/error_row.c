@@ -63,11 +63,20 @@ static double shared_part(const att_error_sums *s, int64_t d, double u_acc)
     return u_acc * u_acc * ((double)s->n * o * o + (g > 1 ? g * g / 4 * av * av : 0));
 }
 
+/* How often the accumulator may underflow: a product and a rescaling a key, and the division
+ * (Higham 2002, 2.8: fl(x y) = x y (1 + d) + e, |e| <= half the smallest subnormal); never where v
+ * is 0. */
+static double underflows(const att_error_sums *s, int64_t d)
+{
+    return s->column[ATT_SUM_V][d] > 0 ? 2 * (double)s->n + 1 : 0;
+}
+
 static double free_part(const att_error_sums *s, int64_t d, double u_acc, const att_units *u)
 {
     double av = s->column[ATT_SUM_AV][d], last = ulp(s->column[ATT_SUM_O][d], u->out, u->out_tiny);
 
-    return u_acc * u_acc * (double)s->n * av * av + last * last / 12;
+    return u_acc * u_acc * (double)s->n * av * av + last * last / 12 +
+           underflows(s, d) * u->acc_lost * u->acc_lost / 3;
 }
 
 double att_error_variance(const att_error_sums *s, int64_t d, double u_acc, const att_units *u)
@@ -84,7 +93,8 @@ double att_error_bound(const att_error_sums *s, int64_t d, double u_acc, const a
     double o = s->column[ATT_SUM_O][d], av = s->column[ATT_SUM_AV][d],
            first = s->column[ATT_SUM_FIRST][d];
     double rest = u->prob * fmax(av, s->column[ATT_SUM_AD][d]) + (double)s->n * u_acc * av +
-                  u->prob_lost * fmax(s->column[ATT_SUM_V][d], s->column[ATT_SUM_D][d]);
+                  u->prob_lost * fmax(s->column[ATT_SUM_V][d], s->column[ATT_SUM_D][d]) +
+                  underflows(s, d) * u->acc_lost;
 
     *widen = rest + ulp(fabs(o) + rest, u->out, u->out_tiny) / 2;
     return first + rest + ulp(fabs(o) + first + rest, u->out, u->out_tiny) / 2;

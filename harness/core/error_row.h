@@ -40,10 +40,11 @@ double att_error_variance(const att_error_sums *sums, int64_t d, double u_acc, c
 double att_error_bound(const att_error_sums *sums, int64_t d, double u_acc, const att_units *u,
                        double *widen);
 
-/* Effective degrees of freedom of the row, over the elements where variance[d] is finite. */
-/* columns_apart: count equal columns of V as independent ones, as the written rule does. */
+/* Effective degrees of freedom of the row, over the elements where variance[d] is finite.
+ * columns_apart: output roundings count as independent over d, as in the rule's stored rows;
+ * without it, elements of equal size count as one rounding. */
 double att_error_nu(const att_error_keys *keys, const att_error_sums *sums, const double *variance,
-                    double u_acc, const att_units *units, bool columns_apart, void *room);
+                    double u_acc, const att_units *u, bool columns_apart, void *room);
 /* An upper bound of it from the sums alone. */
 double att_error_nu_most(const att_error_sums *sums, int64_t dv, const double *variance,
                          double u_acc, const att_units *u);

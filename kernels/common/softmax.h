@@ -68,9 +68,8 @@ static inline void att_softmax_finish(const att_problem *p, const att_seq *seq, 
         total += exp((double)att_per_head(&p->sinks, row->h) - (double)top);
     if (top == -INFINITY)
         lse = empty ? -(double)INFINITY : (double)NAN;
-    const float divisor = (float)total;
-    for (int64_t d = 0; d < p->value_dim; d++)
-        o[d] = empty ? 0.0f : top == -INFINITY ? NAN : o[d] / divisor;
+    for (int64_t d = 0; d < p->value_dim; d++) /* a far sink's e^(z - top) fits no f32 */
+        o[d] = empty ? 0.0f : top == -INFINITY ? NAN : (float)((double)o[d] / total);
     att_store_row(p->out.data, p->out.dtype, att_tensor_at(&p->out, seq->at, row->h, i, 0),
                   p->out.stride[3], p->value_dim, o);
     if (p->lse.data) {

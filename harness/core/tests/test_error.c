@@ -63,8 +63,13 @@ static void check_row(const cJSON *row)
     double *s = numbers((size_t)(3 * n + n * wide + 6 * wide)), *a = s + n, *x = a + n, *v = x + n;
     double *results = v + n * wide, scale = real(row, "scale");
     const double **rows = calloc((size_t)n, sizeof *rows);
-    att_units u = {real(row, "u_acc"), real(row, "u_p"),      real(row, "w_p"),
-                   real(row, "u_out"), real(row, "tiny_out"), 0};
+    att_units u = {real(row, "u_acc"),
+                   real(row, "u_p"),
+                   real(row, "w_p"),
+                   real(row, "u_out"),
+                   real(row, "tiny_out"),
+                   0,
+                   0};
     att_error_row out = {results,
                          results + wide,
                          results + 2 * wide,
@@ -191,7 +196,8 @@ static void toy_make(toy *t)
     t->p.v = att_tensor_dense(t->v, ATT_F64, 1, 1, N, D);
 }
 
-static const att_units f32 = {0x1p-24, 0x1p-24, 0x1p-150, 0x1p-24, 0x1p-126, 0x1.fffffep+127};
+static const att_units f32 = {0x1p-24,  0x1p-24,         0x1p-150, 0x1p-24,
+                              0x1p-126, 0x1.fffffep+127, 0x1p-150};
 
 static att_error toy_judge(const toy *t)
 {
