@@ -77,9 +77,9 @@ static const att_param params[] = {
     {"dtype", WORD, 0, "", "f32", "f32|f16|bf16|f64", "f32 f16 bf16", "storage type"},
     {"values", WORD, 0, "", "normal",
      "normal|heavy|outlier|deep|flat|late|ramp|large|small|equal|zero|ones|constant|coded|"
-     "subnormal|nan",
+     "subnormal|nan|captured",
      "normal heavy outlier deep flat late ramp large small equal zero ones constant coded "
-     "subnormal nan",
+     "subnormal nan captured",
      "family of q, k and v"},
     {"place", WORD, 0, "", "aligned", "aligned|flush", "aligned flush", "memory placement"},
     {"threads", INT, 0, "", "1", "1:64", "1 2 5", "threads the host lends"},

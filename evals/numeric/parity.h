@@ -82,8 +82,8 @@ void parity_store_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, in
                       const double *x);
 void parity_load_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, int64_t n, double *x);
 
-/* --- parity_values.c: q, k, v of a family as dense doubles; false: unknown family or no memory. */
-bool parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);
+/* --- parity_values.c: q, k, v of a family as dense doubles. */
+att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);
 /* --- parity_extras.c: lengths; then mask, bias, sinks, slopes, positions. */
 bool parity_lengths(parity_inputs *in, att_rng *rng);
 bool parity_extras(parity_inputs *in, att_rng *rng);

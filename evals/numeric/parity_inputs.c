@@ -221,8 +221,9 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in)
     if (!in->q || !in->k || !in->v || !parity_lengths(in, &lengths) || !make_storage(in) ||
         !parity_extras(in, &extras))
         return ATT_NO_MEMORY;
-    if (!parity_values(x, in, &values))
-        return ATT_FAILED;
+    att_status status = parity_values(x, in, &values);
+    if (status != ATT_OK)
+        return status;
     move_all(in, store_one);
     move_all(in, parity_load_row); /* rounded; one row where storage is shared */
     in->plain.q = att_tensor_dense(in->q, ATT_F64, s->b, s->hq, s->sq, s->d);

@@ -4,10 +4,13 @@
  * (q = 0: the mean; v = 1: one; index-coded v: which key was dropped or doubled). */
 #include "evals/numeric/parity.h"
 
+#include <glob.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fp.h"
+#include "model/capture.h"
 
 /* One family's view of the case while its numbers are made. */
 typedef struct values {
@@ -209,6 +212,46 @@ static void poison(values *w)
     }
 }
 
+/* Rows of one captured tensor into [b][h][n][d], round and round where the case is larger. */
+static void repeat(const att_tensor *from, double *to, int64_t b, int64_t h, int64_t n, int64_t d)
+{
+    for (int64_t r = 0; r < b * h * n; r++)
+        for (int64_t c = 0; c < d; c++, to++)
+            *to = att_fp_load(from->data, from->dtype,
+                              att_tensor_at(from, r / n / h % from->shape[0],
+                                            r / n % h % from->shape[1], r % n % from->shape[2],
+                                            c % from->shape[3]));
+}
+
+/* Real activations: a captured attention call, drawn among those in datasets/captures.  With the
+ * call's own shapes (hq=9 hkv=3 sq=16 d=64) it is that call. */
+static att_status captured(att_ctx *x, values *w)
+{
+    const parity_spec *s = w->s;
+    const char *root = att_ctx_option(x, "datasets");
+    char pattern[4096];
+    glob_t found = {0};
+    att_capture capture = {0};
+    att_status status = ATT_UNSUPPORTED;
+
+    snprintf(pattern, sizeof pattern, "%s/captures/*.safetensors", root ? root : "datasets");
+    if (glob(pattern, 0, NULL, &found) != 0 || found.gl_pathc == 0) {
+        att_ctx_why(x, "%s: no captures there", pattern);
+        goto done;
+    }
+    status = att_capture_read(found.gl_pathv[att_rng_below(w->rng, found.gl_pathc)], &capture,
+                              att_ctx_why_buffer(x));
+    if (status != ATT_OK)
+        goto done;
+    repeat(&capture.problem.q, w->q, s->b, s->hq, s->sq, s->d);
+    repeat(&capture.problem.k, w->k, s->b, s->hkv, s->sk, s->d);
+    repeat(&capture.problem.v, w->v, s->b, s->hkv, s->sk, s->dv);
+    att_capture_drop(&capture);
+done:
+    globfree(&found);
+    return status;
+}
+
 static const struct {
     const char *name;
     void (*make)(values *w);
@@ -219,7 +262,7 @@ static const struct {
     {"constant", constant}, {"coded", coded}, {"subnormal", subnormal}, {"nan", poison},
 };
 
-bool parity_values(att_ctx *x, parity_inputs *in, att_rng *rng)
+att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng)
 {
     const parity_spec *s = &in->spec;
     values w = {.s = s,
@@ -233,8 +276,10 @@ bool parity_values(att_ctx *x, parity_inputs *in, att_rng *rng)
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         if (parity_is(families[f].name, s->values)) {
             families[f].make(&w);
-            return true;
+            return ATT_OK;
         }
+    if (parity_is("captured", s->values))
+        return captured(x, &w);
     att_ctx_why(x, "there is no family of values named %s", s->values);
-    return false;
+    return ATT_INVALID;
 }
