@@ -29,6 +29,7 @@ static const att_metric_spec metrics[] = {
     {"nll_beyond", "nats", ATT_LOWER, (double)NAN, 0, "mean negative log-likelihood of a digit"},
     {"kl_to_dense", "nats", ATT_LOWER, 1e-7, ATT_BINDS_EXACT, "mean KL divergence from dense"},
     {"logit_drift", "logits", ATT_LOWER, 2e-4, ATT_BINDS_EXACT, "largest logit difference to dense"},
+    {"keys_share", "share", ATT_NEITHER, (double)NAN, 0, "keys really read, of those a causal model could"},
     {"top1_same", "share", ATT_HIGHER, (double)NAN, 0, "positions whose top token is dense's"},
     {0}};
 

@@ -16,7 +16,7 @@
 static att_status run_text(att_ctx *x, att_lm *lm, const att_variant *variant, const lm_ids *text,
                            int64_t rows, float **out)
 {
-    lm_glue glue = {x, variant};
+    lm_glue glue = {.x = x, .variant = variant};
     att_lm_attention attention = lm_attention(&glue);
     att_kv *kv = NULL;
     int64_t vocabulary = att_lm_shape_of(lm).vocabulary, n = (int64_t)text->n;

@@ -172,7 +172,7 @@ static void record(att_ctx *x, const tally *t)
 
 static att_status measure(att_ctx *x, att_lm *lm, needle *needles, const lm_ids *context)
 {
-    lm_glue glue = {x, att_ctx_variant(x)};
+    lm_glue glue = {.x = x, .variant = att_ctx_variant(x)};
     att_lm_attention attention = lm_attention(&glue);
     att_lm_segment segments[KEYS] = {{0}};
     att_kv *kv = NULL, *fork[KEYS] = {NULL};
@@ -201,8 +201,10 @@ static att_status measure(att_ctx *x, att_lm *lm, needle *needles, const lm_ids 
         status = att_lm_forward(lm, &attention, segments, KEYS, why);
     for (size_t k = 0; k < KEYS && status == ATT_OK; k++)
         score(x, lm, &needles[k], context->n, &t);
-    if (status == ATT_OK)
+    if (status == ATT_OK) {
         record(x, &t);
+        lm_record_cost(&glue);
+    }
     for (size_t k = 0; k < KEYS; k++)
         att_kv_close(fork[k]);
     att_kv_close(kv);

@@ -2,6 +2,7 @@
 #include "lm_session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,22 +35,44 @@ att_status lm_model(att_ctx *x, att_lm **out)
         return ATT_INVALID;
     }
     snprintf(key, sizeof key, "run:model:%s", path);
-    att_status status = att_ctx_shared(x, key, open_model, (void *)(uintptr_t)path, close_model, &object);
+    att_status status =
+        att_ctx_shared(x, key, open_model, (void *)(uintptr_t)path, close_model, &object);
     *out = object;
     return status;
 }
 
+/* NAN stays: a share of which a part is unknown is unknown. */
+static void add_cost(lm_glue *glue, const att_variant_part *part, const att_problem *p)
+{
+    att_cost cost = {.keys_read = (double)NAN};
+
+    if (part->kernel->cost && part->kernel->cost(part->kernel, p, part->values, &cost) != ATT_OK)
+        cost.keys_read = (double)NAN;
+    glue->keys += cost.keys_read;
+    glue->causal += (double)(p->batch * p->heads_q) * (double)p->q_len *
+                    ((double)p->kv_len - ((double)p->q_len - 1) / 2);
+}
+
+void lm_record_cost(const lm_glue *glue)
+{
+    if (glue->keys >= 0 && glue->causal > 0)
+        att_ctx_record(glue->x, "keys_share", glue->keys / glue->causal);
+}
+
 static att_status attend(void *arg, int64_t layer, const att_problem *p, att_why *why)
 {
-    const lm_glue *glue = arg;
+    lm_glue *glue = arg;
     const att_variant_part *part = att_variant_layer(glue->variant, layer);
 
     if (!part) {
-        att_why_set(why, "%s names no kernel for layer %lld", glue->variant->text, (long long)layer);
+        att_why_set(why, "%s names no kernel for layer %lld", glue->variant->text,
+                    (long long)layer);
         return ATT_INVALID;
     }
     att_status status = att_ctx_call(glue->x, part, ATT_OP_ATTEND, p, NULL);
-    if (status != ATT_OK)
+    if (status == ATT_OK)
+        add_cost(glue, part, p);
+    else
         att_why_set(why, "layer %lld: %.400s", (long long)layer, att_ctx_why_buffer(glue->x)->text);
     return status;
 }

@@ -8,12 +8,16 @@
 
 /* The run's model, opened once a worker.  INVALID where the run names none. */
 att_status lm_model(att_ctx *x, att_lm **out);
-/* Attention by the variant's part for each layer; `variant` outlives the struct returned. */
+/* Attention by the variant's part for each layer; `variant` outlives the struct returned.  The keys
+ * that its kernels declare to read, and those a causal model could read, add up over the calls. */
 typedef struct lm_glue {
     att_ctx *x;
     const att_variant *variant;
+    double keys, causal;
 } lm_glue;
 att_lm_attention lm_attention(lm_glue *glue);
+/* Records "keys_share"; nothing where a kernel declares no cost. */
+void lm_record_cost(const lm_glue *glue);
 
 /* The lines of datasets/text/NAME.txt. */
 typedef struct lm_lines {
