@@ -10,29 +10,12 @@
 
 #include "core/writer.h"
 #include "reports/escape.h"
+#include "reports/markdown.h"
 #include "reports/sheet.h"
 
-#define MOST_BYTES  (850u * 1024u)
 #define MOST_CAUSES 40u
 
 extern const att_writer att_writer_markdown;
-
-/* Whether there is room for another block; says once what is left out. */
-static bool has_room(att_buf *out, const char *what)
-{
-    if (out->length < MOST_BYTES)
-        return true;
-    att_buf_printf(out, "\n%s are left out here: this file is full; see result.json.\n", what);
-    return false;
-}
-
-static void put_real(att_buf *out, double x, const char *format)
-{
-    if (isnan(x))
-        att_buf_puts(out, "-");
-    else
-        att_buf_printf(out, format, x);
-}
 
 /* ------------------------------------------------------------------------------ verdict */
 
@@ -124,173 +107,13 @@ static void put_causes(att_buf *out, const att_sheet *sheet)
     if (sheet->n_causes == 0)
         return;
     att_buf_puts(out, "\n## What failed\n");
-    for (size_t i = 0; i < sheet->n_causes && has_room(out, "further causes"); i++) {
+    for (size_t i = 0; i < sheet->n_causes && att_md_room(out, "further causes"); i++) {
         if (i == MOST_CAUSES) {
             att_buf_printf(out, "\nand %zu further causes: see junit.xml and result.json.\n",
                            sheet->n_causes - i);
             break;
         }
         put_cause(out, &sheet->causes[i]);
-    }
-}
-
-/* ------------------------------------------------------------------------------ numeric */
-
-static const char *class_name(int32_t class_)
-{
-    return class_ == ATT_EXACT ? "exact" : class_ == ATT_APPROX ? "approximate" : "own";
-}
-
-static void put_numerics(att_buf *out, const att_sheet *sheet)
-{
-    if (sheet->n_numerics == 0)
-        return;
-    att_buf_puts(out,
-                 "\n## Numbers: each kernel against the float64 oracle\n\n"
-                 "The worst value of each measurement stands over its limit; at or below 1 the "
-                 "contract holds. Unsupported is a hole in coverage, not a pass.\n\n"
-                 "| measure | kernel | class | cases | pass | fail | lost | unsupported "
-                 "| worst, over its limit |\n|---|---|---|---:|---:|---:|---:|---:|---|\n");
-    for (size_t i = 0; i < sheet->n_numerics && has_room(out, "further kernels"); i++) {
-        const att_numeric *row = &sheet->numerics[i];
-        att_buf_puts(out, "| ");
-        att_md_put(out, row->measure);
-        att_buf_puts(out, " | ");
-        att_md_code(out, row->kernel, true);
-        att_buf_printf(out, " | %s | %zu | %zu | %zu | %zu | %zu |", class_name(row->class_),
-                       row->records, row->by_outcome[ATT_PASS], row->by_outcome[ATT_FAIL],
-                       row->by_outcome[ATT_ERROR] + row->by_outcome[ATT_CRASH] +
-                           row->by_outcome[ATT_TIMEOUT] + row->by_outcome[ATT_NOT_RUN],
-                       row->by_outcome[ATT_HOLE]);
-        for (size_t k = 0; k < row->n_ratios; k++) {
-            att_buf_puts(out, k ? ", " : " ");
-            att_md_put(out, row->ratio[k]);
-            att_buf_printf(out, " %.3g/%.3g", row->worst[k], row->limit[k]);
-        }
-        att_buf_puts(out, " |\n");
-    }
-}
-
-/* ------------------------------------------------------------------------------- probes */
-
-static void put_rate(att_buf *out, const att_rate *rate)
-{
-    const char *note = att_rate_note(rate);
-
-    if (rate->n > 0)
-        att_buf_printf(out, " %lld/%lld = %.0f %% [%.0f, %.0f]", (long long)rate->hits,
-                       (long long)rate->n, 100 * rate->share, 100 * rate->lo, 100 * rate->hi);
-    if (*note)
-        att_buf_printf(out, rate->n > 0 ? " **%s**" : " %s", note);
-    att_buf_puts(out, " |");
-}
-
-static const att_comparison *find_comparison(const att_result *result, const char *measure,
-                                             const char *kernel)
-{
-    for (size_t i = 0; i < result->n_comparisons; i++)
-        if (strcmp(result->comparisons[i].measure, measure) == 0 &&
-            strcmp(result->comparisons[i].kernel, kernel) == 0)
-            return &result->comparisons[i];
-    return NULL;
-}
-
-static void put_task_row(att_buf *out, const att_result *result, const att_task *task,
-                         const char *kernel)
-{
-    const att_comparison *c = find_comparison(result, task->measure, kernel);
-    double share = att_task_metric(task, kernel, NAN, ATT_SHEET_COST);
-    att_rate rate;
-
-    att_buf_puts(out, "| ");
-    att_md_code(out, kernel, true);
-    att_buf_puts(out, " |");
-    for (size_t i = 0; i < task->n_lengths; i++) {
-        out->failed |= att_task_rate(task, kernel, task->lengths[i], -INFINITY, INFINITY, &rate);
-        if (!out->failed)
-            put_rate(out, &rate);
-    }
-    att_buf_puts(out, " ");
-    put_real(out, 100 * share, "%.3g %%");
-    att_buf_puts(out, " | ");
-    if (c)
-        att_md_put(out, c->verdict ? c->verdict : "-");
-    else
-        att_buf_puts(out, "-");
-    att_buf_puts(out, " |\n");
-}
-
-static void put_task(att_buf *out, const att_result *result, const att_task *task)
-{
-    att_buf_puts(out, "\n### ");
-    att_md_put(out, task->name);
-    att_buf_puts(out, "\n\n");
-    if (task->n_records > 0 && !isnan(task->records[0]->chance))
-        att_buf_printf(out, "Chance: %.3g %%.\n\n", 100 * task->records[0]->chance);
-    att_buf_puts(out, "| kernel |");
-    for (size_t i = 0; i < task->n_lengths; i++)
-        if (isnan(task->lengths[i]))
-            att_buf_puts(out, " items |");
-        else
-            att_buf_printf(out, " %g tokens |", task->lengths[i]);
-    att_buf_puts(out, " keys read | against dense |\n|---|");
-    for (size_t i = 0; i < task->n_lengths; i++)
-        att_buf_puts(out, "---|");
-    att_buf_puts(out, "---:|---|\n");
-    for (size_t i = 0; i < task->n_kernels; i++)
-        put_task_row(out, result, task, task->kernels[i]);
-}
-
-static void put_tasks(att_buf *out, const att_result *result, const att_sheet *sheet)
-{
-    if (sheet->n_tasks == 0)
-        return;
-    att_buf_puts(out,
-                 "\n## Probes: what each variant still finds\n\n"
-                 "Each cell: hits/items = share [Wilson interval, 95 %, on the effective number of "
-                 "items where several share a context]. *no power*: dense itself does not clear "
-                 "chance there, so the cell says nothing. *keys read*: share of the causal keys "
-                 "that the variant really reads. *against dense*: over all lengths, paired; the "
-                 "test is below.\n");
-    for (size_t i = 0; i < sheet->n_tasks && has_room(out, "further probes"); i++)
-        put_task(out, result, &sheet->tasks[i]);
-}
-
-static void put_comparisons(att_buf *out, const att_result *result)
-{
-    if (result->n_comparisons == 0)
-        return;
-    att_buf_puts(out,
-                 "\n## Against dense, item by item\n\n"
-                 "The same items met both kernels. *won*, *lost*: items that only the variant, "
-                 "only dense, got right. Difference of accuracy with an interval over contexts "
-                 "(95 %). p: exact one-sided McNemar for \"worse\", Holm over the measures of a "
-                 "kernel; \"worse\" from 0.001 on, where the interval agrees. *detectable*: the "
-                 "smallest loss that this n could show. A difference is shown, and is no failure; "
-                 "contracts are what a kernel itself declares.\n\n"
-                 "| measure | kernel | n | won | lost | difference [95 %] | p (Holm) | score "
-                 "difference | detectable | verdict |\n"
-                 "|---|---|---:|---:|---:|---|---:|---:|---:|---|\n");
-    for (size_t i = 0; i < result->n_comparisons && has_room(out, "further comparisons"); i++) {
-        const att_comparison *c = &result->comparisons[i];
-        att_buf_puts(out, "| ");
-        att_md_put(out, c->measure);
-        att_buf_puts(out, " | ");
-        att_md_code(out, c->kernel, true);
-        att_buf_printf(out, " | %lld | %lld | %lld | ", (long long)c->n, (long long)c->wins,
-                       (long long)c->losses);
-        put_real(out, c->difference, "%+.3f");
-        if (!isnan(c->difference))
-            att_buf_printf(out, " [%+.3f, %+.3f]", c->lo, c->hi);
-        att_buf_puts(out, " | ");
-        put_real(out, c->p_holm, "%.2g");
-        att_buf_puts(out, " | ");
-        put_real(out, c->score_difference, "%+.3g");
-        att_buf_puts(out, " | ");
-        put_real(out, c->detectable, "%.3f");
-        att_buf_puts(out, " | ");
-        att_md_put(out, c->verdict ? c->verdict : "-");
-        att_buf_puts(out, " |\n");
     }
 }
 
@@ -314,7 +137,7 @@ static void put_pictures(att_buf *out, const char *dir)
         att_buf_puts(out, "\n## Pictures\n\nBeside each lie its data (.tsv) and its gnuplot "
                           "script (.gp).\n\n");
     for (int i = 0; i < n; i++) {
-        if (has_room(out, "further pictures"))
+        if (att_md_room(out, "further pictures"))
             att_buf_printf(out, "![%s](plots/%s)\n", names[i]->d_name, names[i]->d_name);
         free(names[i]);
     }
@@ -351,10 +174,12 @@ static att_status write_markdown(const att_result *result, const char *dir, att_
     if (status != ATT_OK)
         return status;
     put_headline(&out, result, &sheet);
+    att_md_kernels(&out, result);
     put_causes(&out, &sheet);
-    put_tasks(&out, result, &sheet);
-    put_comparisons(&out, result);
-    put_numerics(&out, &sheet);
+    att_md_tasks(&out, result, &sheet);
+    att_md_comparisons(&out, result);
+    att_md_numerics(&out, &sheet);
+    att_md_holes(&out, result);
     put_pictures(&out, dir);
     put_facts(&out, result);
     att_buf_printf(&path, "%s/%s", dir, att_writer_markdown.file);

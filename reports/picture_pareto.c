@@ -50,7 +50,7 @@ static att_status find_spots(const att_task *task, double length, spot *spots, s
 static void put_panel(att_buf *table, const att_task *task, size_t panel, const spot *spots,
                       size_t n)
 {
-    double best = -1;
+    double best = 0; /* what finds nothing is on no frontier */
 
     for (size_t i = 0; i < n; i++) {
         att_buf_printf(table, "%zu\tpoint\t%zu\t", panel, spots[i].k);
@@ -62,7 +62,7 @@ static void put_panel(att_buf *table, const att_task *task, size_t panel, const 
         const spot *s = &spots[i];
         if (!(s->rate.share > best))
             continue;
-        if (best >= 0) /* the corner of the step */
+        if (best > 0) /* the corner of the step */
             att_buf_printf(table, "%zu\tfrontier\t-\t-\t%.6g\t%.6g\t-\t-\n", panel, s->cost, best);
         att_buf_printf(table, "%zu\tfrontier\t-\t-\t%.6g\t%.6g\t-\t-\n", panel, s->cost,
                        s->rate.share);
@@ -92,6 +92,7 @@ static void put_settings(att_plot *plot, const att_task *task, size_t panels, do
     }
     plot->width = (across > 1 ? 770 : 490) + 60 + widest;
     att_plot_real(plot, "width", plot->width);
+    att_plot_real(plot, "height", plot->height);
     att_plot_real(plot, "legend", 60 + widest);
     plot->settings.failed |= title.failed || name.failed;
     att_buf_drop(&title);
@@ -127,8 +128,8 @@ static att_status draw(att_easel *easel, const att_task *task, att_why *why)
     }
     if (status != ATT_OK || panels == 0)
         goto done;
+    plot.height = 70 + 320 * (int)((panels + 1) / 2);
     put_settings(&plot, task, panels, low);
-    plot.height = panels > 4 ? 960 : panels > 2 ? 680 : 400;
     att_buf_printf(&name, "pareto-%s", task->name);
     status = name.failed ? ATT_NO_MEMORY : att_easel_draw(easel, &plot, name.data, why);
 done:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Quality against cost, one panel a context length, with the frontier.  Set before: data, title_text,
 # panels, across, down, kernels, low_cost,
-# width and legend (pixels), length_i for i = 1 .. panels, kernel_k for k = 1 .. kernels (the first is dense).
+# width, height and legend (pixels), length_i for i = 1 .. panels, kernel_k for k = 1 .. kernels (the first is dense).
 # Table: panel kind k kernel cost share lo hi   (kind: point | frontier; k counts kernels from 1).
 set datafile separator "\t"
 set datafile missing '-'
@@ -28,19 +28,19 @@ set style line 100 linewidth 6 linecolor rgb '#dddddd'
 
 set multiplot title sprintf('%s', title_text) noenhanced font ',15'
 panel_w = (width - legend - 70.0) / width / across
-panel_h = 0.92 / down
+panel_h = (height - 70.0) / height / down
 do for [i = 1:panels] {
     col = (i - 1) % across
     row = (i - 1) / across
     set lmargin at screen 70.0 / width + col * panel_w
     set rmargin at screen 70.0 / width + (col + 1) * panel_w - 50.0 / width
-    set tmargin at screen 0.90 - row * panel_h
-    set bmargin at screen 0.90 - (row + 1) * panel_h + (down > 1 ? 0.13 : 0.17)
+    set tmargin at screen 1 - 72.0 / height - row * panel_h
+    set bmargin at screen 1 - 72.0 / height - (row + 1) * panel_h + 90.0 / height
     set title value(sprintf('length_%d', i)) noenhanced font ',13' offset 0, -0.6
     set xlabel (row == down - 1 || i + across > panels ? 'keys really read' : '')
     set ylabel (col == 0 ? 'share of items found' : '') offset 1
     if (i == 1) {
-        set key at screen 1 - (legend - 5.0) / width, screen 0.90 left top vertical maxrows kernels + 1 Left reverse noenhanced samplen 1 spacing 1.25
+        set key at screen 1 - (legend - 5.0) / width, screen 1 - 72.0 / height left top vertical maxrows kernels + 1 Left reverse noenhanced samplen 1 spacing 1.25
     } else {
         unset key
     }

@@ -187,6 +187,30 @@ static void failures_of_one_cause_are_told_once_by_their_shortest_case(void)
     att_result_clear(&r);
 }
 
+static void a_kernel_without_a_limit_is_not_said_to_hold(void)
+{
+    char dir[64];
+    att_result r = made_result();
+
+    made_metric(made_record(&r, "parity", "limited", "", 1, ATT_PASS), "sigma_ratio", "sigma", 1,
+                6);
+    made_metric(made_record(&r, "lm.needle", "shown", "", 1, ATT_PASS), "accuracy", "share", 0,
+                NAN);
+    made_record(&r, "parity", "absent", "", 1, ATT_HOLE);
+    made_record(&r, "parity", "dead", "", 1, ATT_CRASH);
+    CU_ASSERT_FATAL(folder_make(dir));
+    CU_ASSERT_EQUAL(att_writer_markdown.write(&r, dir, NULL), ATT_OK);
+    char *text = folder_text(dir, "summary.md");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `limited` | exact | holds |"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `shown` | exact | not judged |"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `absent` | exact | not judged |"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `dead` | exact | **FAILS** |"));
+    free(text);
+    folder_drop(dir);
+    att_result_clear(&r);
+}
+
 static void a_task_is_named_by_the_parameters_that_differ(void)
 {
     static const char *const params[] = {"len=256 keys=4 text='a b' hay=prose",
@@ -257,6 +281,8 @@ int main(void)
         {"the_headline_says_what_the_run_was", the_headline_says_what_the_run_was},
         {"failures_of_one_cause_are_told_once_by_their_shortest_case",
          failures_of_one_cause_are_told_once_by_their_shortest_case},
+        {"a_kernel_without_a_limit_is_not_said_to_hold",
+         a_kernel_without_a_limit_is_not_said_to_hold},
         {"a_task_is_named_by_the_parameters_that_differ",
          a_task_is_named_by_the_parameters_that_differ},
         {"a_huge_result_stays_under_the_size_that_hosts_show",
