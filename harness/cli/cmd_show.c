@@ -94,11 +94,13 @@ static void show_row(const cJSON *row)
 
     att_json_text(row, "measure", &measure);
     printf("  %s of", measure);
-    cJSON_ArrayForEach(k, kernels) printf(" %s", cJSON_IsString(k) ? k->valuestring : "?");
+    for (k = kernels ? kernels->child : NULL; k; k = k->next)
+        printf(" %s", cJSON_IsString(k) ? k->valuestring : "?");
     char *text = params ? cJSON_PrintUnformatted(params) : NULL;
     printf("\n      params %s, seeds", text ? text : "{}");
     cJSON_free(text);
-    cJSON_ArrayForEach(k, seeds) printf(" %.17g", cJSON_IsNumber(k) ? k->valuedouble : (double)NAN);
+    for (k = seeds ? seeds->child : NULL; k; k = k->next)
+        printf(" %.17g", cJSON_IsNumber(k) ? k->valuedouble : (double)NAN);
     if (att_json_real(row, "budget", &budget))
         printf(", %g s", budget);
     puts(cJSON_IsTrue(att_json_get(row, "required")) ? ", required" : "");
@@ -116,7 +118,9 @@ static att_status show_suite(const char *name, att_why *why)
     if (st)
         return st == ATT_IO ? ATT_INVALID : st;
     printf("%s: a suite, %s\n\nrows\n", name, path);
-    cJSON_ArrayForEach(row, att_json_get(suite, "rows")) show_row(row);
+    const cJSON *rows = att_json_get(suite, "rows");
+    for (row = rows ? rows->child : NULL; row; row = row->next)
+        show_row(row);
     cJSON_Delete(suite);
     return ATT_OK;
 }
