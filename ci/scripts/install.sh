@@ -10,7 +10,7 @@ install -D -m 755 "$1" "$to/bin/attest"
 install -D -m 644 kernels/attn.h "$to/include/attest/attn.h"
 install -D -m 644 LICENSE "$to/share/doc/attest/LICENSE"
 for suite in ci/suites/*.json; do
-    install -D -m 644 "$suite" "$to/share/attest/suites/$(basename "$suite")"
+    install -D -m 644 "$suite" "$to/share/attest/$suite"
 done
 (cd datasets && find . -path ./models -prune -o -path ./tests -prune -o -type f ! -name '*.[ch]' -print) |
     while read -r file; do

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "cli.h"
+#include "core/env.h"
 #include "core/param.h"
 #include "facts.h"
 
@@ -130,12 +131,13 @@ static int is_suite(const struct dirent *entry)
     return n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
 }
 
-static att_status list_suite(const char *file, bool json, bool first, att_why *why)
+static att_status list_suite(const char *folder, const char *file, bool json, bool first,
+                             att_why *why)
 {
-    char path[512];
+    char path[1024];
     cJSON *tree = NULL;
 
-    snprintf(path, sizeof path, SUITES "/%s", file);
+    snprintf(path, sizeof path, "%s/%s", folder, file);
     att_status st = att_json_read(path, SUITE_MOST, &tree, why);
     if (st)
         return st;
@@ -156,18 +158,20 @@ static att_status list_suite(const char *file, bool json, bool first, att_why *w
 
 static int list_suites(bool json)
 {
+    char folder[512];
     struct dirent **names = NULL;
     att_why why = {""};
     att_status st = ATT_OK;
-    int n = scandir(SUITES, &names, is_suite, alphasort);
 
+    att_env_find(SUITES, folder, sizeof folder);
+    int n = scandir(folder, &names, is_suite, alphasort);
     if (n < 0) {
-        fprintf(stderr, "attest list: " SUITES ": %s\n", strerror(errno));
+        fprintf(stderr, "attest list: %s: %s\n", folder, strerror(errno));
         return ATT_EXIT_INCOMPLETE;
     }
     for (int i = 0; i < n; i++) {
         if (!st)
-            st = list_suite(names[i]->d_name, json, i == 0, &why);
+            st = list_suite(folder, names[i]->d_name, json, i == 0, &why);
         free(names[i]);
     }
     free(names);

@@ -69,7 +69,9 @@ static att_status make_plan(const options *o, att_registry *r, att_run_plan *pla
         status = att_plan_add_line(plan, r, o->cases.at[i], why);
     if (status == ATT_OK && (o->suite || !o->cases.n)) {
         const char *suite = o->suite ? o->suite : "gate";
-        snprintf(path, sizeof path, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
+        char named[sizeof path];
+        snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
+        att_env_find(named, path, sizeof path);
         status = att_plan_add_suite(plan, r, path, &filter, why);
     }
     if (status == ATT_OK)
@@ -234,7 +236,7 @@ static att_status stamp_of(const att_cli *cli, const options *o, const att_resul
 static att_status run_plan(const att_cli *cli, const options *o, const att_run_plan *plan,
                            att_result *result, char *folder, size_t size, int *number, att_why *why)
 {
-    char journal[4200], log[4200], plan_path[4200], stamp[1024];
+    char journal[4200], log[4200], plan_path[4200], stamp[1024], datasets[4200];
     att_status status = att_env_fill(cli->kernels->isa, result, why);
 
     if (status == ATT_OK && o->resume)
@@ -253,8 +255,9 @@ static att_status run_plan(const att_cli *cli, const options *o, const att_run_p
         return ATT_IO;
     }
     snprintf(log, sizeof log, "%s/logs/workers.log", folder);
+    att_env_find("datasets", datasets, sizeof datasets);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    att_run_options run = {.command = {cli->self, o->model, "datasets", log, o->memory * 0x1p30},
+    att_run_options run = {.command = {cli->self, o->model, datasets, log, o->memory * 0x1p30},
                            .workers = o->workers ? (int)o->workers : (int)processors,
                            .timeout = o->timeout,
                            .journal = journal,

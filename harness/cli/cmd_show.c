@@ -5,6 +5,7 @@
 
 #include "base/fp.h"
 #include "base/json.h"
+#include "core/env.h"
 #include "core/param.h"
 #include "facts.h"
 #include "session.h"
@@ -109,11 +110,12 @@ static void show_row(const cJSON *row)
 /* INVALID where there is no such suite. */
 static att_status show_suite(const char *name, att_why *why)
 {
-    char path[512];
+    char named[512], path[1024];
     cJSON *suite = NULL;
     const cJSON *row;
 
-    snprintf(path, sizeof path, "ci/suites/%.400s.json", name);
+    snprintf(named, sizeof named, "ci/suites/%.400s.json", name);
+    att_env_find(named, path, sizeof path);
     att_status st = att_json_read(path, (size_t)16 << 20, &suite, why);
     if (st)
         return st == ATT_IO ? ATT_INVALID : st;

@@ -65,6 +65,13 @@ static void blas_name(char *out, size_t size)
              openblas_get_corename());
 }
 
+void att_env_find(const char *relative, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%s", ATT_BUILD_DATA, relative);
+    if (access(relative, R_OK) == 0 || access(out, R_OK) != 0)
+        snprintf(out, size, "%s", relative);
+}
+
 static bool fill_tool(att_result *out)
 {
     return put(&out->tool, &out->n_tool, "version", ATT_VERSION) &&
