@@ -106,6 +106,8 @@ static const att_metric_spec metrics[] = {
     {"cosine", "", ATT_HIGHER, (double)NAN, ATT_BINDS_ALL, "cosine of output and oracle"},
     {"twice_ratio", "ratio", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
      "largest error over twice the output type's own rounding"},
+    {"unjudged", "count", ATT_LOWER, (double)NAN, ATT_BINDS_OWN,
+     "elements whose weights may all underflow"},
     {"elements", "count", ATT_NEITHER, (double)NAN, ATT_BINDS_ALL, "elements judged"},
     {0},
 };
@@ -181,18 +183,12 @@ static const char *nonsense(const parity_spec *s)
     return parity_fits(s) ? NULL : "the problem is too large";
 }
 
-/* Pairs times width: what a case costs. */
-static double cost_of(const parity_spec *s)
-{
-    return (double)s->b * (double)s->hq * (double)s->sq * (double)s->sk * (double)(s->d + s->dv);
-}
-
 /* Covering arrays leave out what contradicts itself or would take much longer than the rest. */
 static bool valid(const att_value *values)
 {
     parity_spec s = spec_of(values);
 
-    return !nonsense(&s) && cost_of(&s) <= 8e6;
+    return !nonsense(&s) && parity_work(&s) <= 8e6;
 }
 
 static double seconds(const char *task, const att_value *values)
@@ -200,7 +196,7 @@ static double seconds(const char *task, const att_value *values)
     parity_spec s = spec_of(values);
 
     (void)task;
-    return 0.001 + cost_of(&s) * 4e-9;
+    return 0.001 + parity_work(&s) * 4e-9;
 }
 
 /* -------------------------------------------------------------------------- the output */
@@ -303,88 +299,39 @@ static void record(att_ctx *x, const att_error *e)
     att_ctx_record(x, "elements", (double)e->elements);
 }
 
-/* The keys that an approximating kernel says it kept, and the oracle's answer on them. */
-static att_status on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
-                              parity_inputs *own)
-{
-    const parity_spec *s = &in->spec;
-    int64_t rows = s->b * s->hq * s->sq;
-    double illegal = 0;
-
-    *own = (parity_inputs){.spec = in->spec,
-                           .plain = in->plain,
-                           .nq = in->nq,
-                           .nk = in->nk,
-                           .q = in->q,
-                           .k = in->k,
-                           .v = in->v};
-    own->allowed = calloc((size_t)(rows * s->sk) + 1, 1);
-    own->out = calloc((size_t)(rows * s->dv) + 1, sizeof(double));
-    own->lse = calloc((size_t)rows + 1, sizeof(double));
-    if (!own->allowed || !own->out || !own->lse)
-        return ATT_NO_MEMORY;
-    att_status status =
-        att_ctx_call(x, &att_ctx_variant(x)->part[0], ATT_OP_SELECT, p, own->allowed);
-    if (status != ATT_OK)
-        return status;
-    for (int64_t i = 0; i < rows * s->sk; i++)
-        illegal += own->allowed[i] && !in->allowed[i];
-    att_ctx_record(x, "select_illegal", illegal);
-    own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);
-    own->plain.out = att_tensor_dense(own->out, ATT_F64, s->b, s->hq, s->sq, s->dv);
-    own->plain.lse = att_tensor_dense(own->lse, ATT_F64, 1, s->b, s->hq, s->sq);
-    for (int64_t i = 0; i < rows * s->sk; i++) /* an illegal pair is counted, not followed */
-        own->allowed[i] = own->allowed[i] && in->allowed[i];
-    return att_ctx_oracle(x, ATT_OP_ATTEND, &own->plain);
-}
-
-static void drop_own(parity_inputs *own)
-{
-    for (int f = 0; f < PARITY_PROFILES; f++)
-        att_profile_drop(own->profile[f]);
-    free(own->allowed);
-    free(own->out);
-    free(own->lse);
-}
-
-/* Top-k keeps the k largest logits; where two are too close to tell apart either is right. */
-static att_status check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc)
-{
-    const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    const att_kernel *kernel = part->kernel;
-    att_profile *all = NULL;
-
-    if (!parity_is(kernel->name, "topk"))
-        return ATT_OK;
-    att_status status = parity_profile(x, in, u_acc, &all);
-    if (status != ATT_OK)
-        return status;
-    att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed));
-    for (size_t i = 0; part->values && kernel->params && kernel->params[i].name; i++)
-        if (parity_is(kernel->params[i].name, "k"))
-            att_ctx_record(x, "select_short",
-                           (double)att_profile_short(all, own->allowed, part->values[i].i));
-    return ATT_OK;
-}
-
 /* Judges what the kernel wrote; `in` holds the answer it is held to. */
-static att_status judge(att_ctx *x, parity_inputs *in, const att_problem *p, outputs *o,
-                        const att_units *units)
+static att_status judge(att_ctx *x, parity_inputs *in, outputs *o, const att_units *units)
 {
     att_profile *profile = NULL;
     att_error e;
     att_status status = parity_profile(x, in, units->acc, &profile);
 
-    if (status != ATT_OK)
-        return status;
-    collect(in, p, o);
-    if (!p->lse.data)
-        o->got_lse.data = (free(o->got_lse.data), NULL);
-    status = att_error_judge(profile, &o->got, &o->got_lse, units, &e);
+    if (status == ATT_OK)
+        status = att_error_judge(profile, &o->got, &o->got_lse, units, &e);
     if (status != ATT_OK)
         return status;
     record(x, &e);
-    return ATT_OK;
+    if (!e.bad || att_ctx_kernel(x)->class_ != ATT_EXACT)
+        return ATT_OK;
+    status = att_error_judge(profile, &o->got, NULL, units, &e);
+    if (status == ATT_OK)
+        parity_diagnose(x, in, &o->got, &o->got_lse, units, !e.bad);
+    return status;
+}
+
+static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p, outputs *o,
+                               const att_units *units)
+{
+    bool pools = parity_pools(att_ctx_kernel(x));
+    parity_inputs own = {0};
+    att_status status = pools ? parity_on_pooled(x, in, &own) : parity_on_own_keys(x, in, p, &own);
+
+    if (status == ATT_OK && !pools)
+        status = parity_check_top(x, in, &own, units->acc);
+    if (status == ATT_OK)
+        status = judge(x, &own, o, units);
+    parity_drop_own(&own);
+    return status;
 }
 
 static att_status make_shared(att_ctx *x, void *arg, void **out)
@@ -396,32 +343,32 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
     return status;
 }
 
-/* Softmax attention, exact or on the kernel's own selection. */
-static att_status run_softmax(att_ctx *x, parity_inputs *in, const att_units *units)
+static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *units)
 {
-    bool approximates = att_ctx_kernel(x)->class_ == ATT_APPROX;
+    int32_t class_ = att_ctx_kernel(x)->class_;
     att_problem p = in->given;
-    parity_inputs own = {0};
     outputs o = {0};
     att_status status = ATT_NO_MEMORY;
 
     if (!make_outputs(in, &p, &o))
         goto done;
+    if (class_ == ATT_OWN)
+        p.lse = (att_tensor){0}; /* no softmax, no LSE */
     status = att_ctx_attend(x, &p);
     if (status != ATT_OK)
         goto done;
-    if (approximates) {
-        status = on_own_keys(x, in, &p, &own);
-        own.cu_q = in->cu_q;
-        if (status == ATT_OK)
-            status = check_top(x, in, &own, units->acc);
-    }
-    if (status == ATT_OK)
-        status = judge(x, approximates ? &own : in, &p, &o, units);
+    collect(in, &p, &o);
+    if (!p.lse.data)
+        o.got_lse.data = (free(o.got_lse.data), NULL);
+    if (class_ == ATT_OWN)
+        status = parity_own(x, in, &o.got, units);
+    else if (class_ == ATT_APPROX)
+        status = judge_approx(x, in, &p, &o, units);
+    else
+        status = judge(x, in, &o, units);
     if (status == ATT_OK)
         att_ctx_record(x, "redzone", (double)(changed(&o.out) + changed(&o.lse)));
 done:
-    drop_own(&own);
     drop_outputs(&o);
     return status;
 }
@@ -447,14 +394,18 @@ static att_status run(att_ctx *x)
         att_ctx_why(x, "the kernel's declared precision names no float type");
         return ATT_INVALID;
     }
-    if (kernel->class_ == ATT_APPROX && !kernel->select) {
+    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel)) {
         att_ctx_why(x, "approximates without saying which keys it kept (no select)");
+        return ATT_UNSUPPORTED;
+    }
+    if (kernel->class_ == ATT_OWN && !parity_knows(kernel)) {
+        att_ctx_why(x, "has a function of its own that parity does not know");
         return ATT_UNSUPPORTED;
     }
     att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
     if (status != ATT_OK)
         return status;
-    return kernel->class_ == ATT_OWN ? parity_own(x, in, &units) : run_softmax(x, in, &units);
+    return run_kernel(x, in, &units);
 }
 
 const att_eval att_eval_parity = {

@@ -106,3 +106,17 @@ void parity_load_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, int
     for (int64_t d = 0; d < n; d++)
         x[d] = att_fp_load(t->data, t->dtype, att_tensor_at(t, i0, h, i2, d));
 }
+
+int64_t parity_position(const parity_inputs *in, int64_t b, int64_t i)
+{
+    const att_problem *p = &in->plain;
+
+    if (p->q_positions.data && (p->causal == ATT_CAUSAL_POSITIONS || p->causal == ATT_CAUSAL_NONE))
+        return ((const int64_t *)p->q_positions.data)[b * in->spec.sq + i];
+    return p->causal == ATT_CAUSAL_TOP_LEFT ? i : i + in->nk[b] - in->nq[b];
+}
+
+double parity_work(const parity_spec *s)
+{
+    return (double)s->b * (double)s->hq * (double)s->sq * (double)s->sk * (double)(s->d + s->dv);
+}

@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parity of kernels with a function of their own. */
+/* Parity of kernels that are not softmax attention over all allowed keys: what each is held to. */
 #ifndef ATT_PARITY_OWN_H
 #define ATT_PARITY_OWN_H
 
 #include "evals/numeric/parity.h"
 
-/* Judges a kernel of class OWN by its rule's recurrence; UNSUPPORTED where it offers nothing that
- * the case can state. */
-att_status parity_own(att_ctx *x, parity_inputs *in, const att_units *units);
+/* --- parity_select.c: approximations.  `own` is a view of `in` with another answer; drop it with
+ * parity_drop_own. */
+/* The keys that the kernel under test says it kept (`select`), and the oracle's answer on them. */
+att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
+                              parity_inputs *own);
+/* The oracle's answer on K and V heads pooled to the kernel's parameter `groups`. */
+att_status parity_on_pooled(att_ctx *x, const parity_inputs *in, parity_inputs *own);
+/* Does the kernel pool heads, that is, has it a parameter `groups` and no `select`? */
+bool parity_pools(const att_kernel *kernel);
+void parity_drop_own(parity_inputs *own);
+/* Top-k keeps the k largest logits; where two are too close to tell apart either is right. */
+att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
+
+/* --- parity_own.c: functions of their own.  Does parity know the kernel's function? */
+bool parity_knows(const att_kernel *kernel);
+/* Judges out, dense [B,Hq,Sq,Dv], by the kernel's function in float64. */
+att_status parity_own(att_ctx *x, const parity_inputs *in, const att_tensor *got,
+                      const att_units *units);
 
 #endif
