@@ -216,7 +216,7 @@ static bool make_outputs(const parity_inputs *in, att_problem *p, outputs *o)
     int64_t heads = s->hq, batch = in->cu_q ? 1 : s->b, rows = shape.n[2], pad = 0;
     size_t size = att_dtype_size(s->dtype);
 
-    if (parity_is(s->layout, "padded"))
+    if (!parity_is(s->layout, "bhsd")) /* gaps in the LSE too */
         pad = 3;
     *o = (outputs){0};
     if (!att_guard_make(&o->out, (size_t)shape.extent * size, s->place) ||
