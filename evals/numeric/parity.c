@@ -183,8 +183,14 @@ static const char *nonsense(const parity_spec *s)
     return parity_fits(s) ? NULL : "the problem is too large";
 }
 
-/* Covering arrays leave out what contradicts itself or would take much longer than the rest. */
 static bool valid(const att_value *values)
+{
+    parity_spec s = spec_of(values);
+
+    return !nonsense(&s);
+}
+
+static bool covers(const att_value *values)
 {
     parity_spec s = spec_of(values);
 
@@ -405,6 +411,8 @@ static att_status run(att_ctx *x)
     att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
     if (status != ATT_OK)
         return status;
+    ((parity_inputs *)in)->spec =
+        spec; /* the same words, in this case's memory: the first's is gone */
     return run_kernel(x, in, &units);
 }
 
@@ -418,6 +426,7 @@ const att_eval att_eval_parity = {
         "values place threads lse",
     .chance = (double)NAN,
     .valid = valid,
+    .covers = covers,
     .seconds = seconds,
     .run = run,
 };

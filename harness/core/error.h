@@ -48,6 +48,8 @@ typedef struct att_error_keys {
     const double *a;        /* [n] |scale| sum |q k|, times 1 - tanh^2 under softcap */
     const double *x;        /* [n] magnitudes of what follows the dot product */
     const double *const *v; /* [n] rows of att_error_pad(dv) */
+    const double *drift;    /* [n] g/4 times the a of the longest run of g equal products in the dot
+                             * product; NULL = no runs */
 } att_error_keys;
 
 /* What the rule says of one row; arrays of att_error_pad(dv). */

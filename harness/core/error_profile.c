@@ -17,9 +17,9 @@ void att_profile_drop(att_profile *f)
 {
     if (!f)
         return;
-    void *owned[] = {f->n,      f->first,   f->s,     f->a,        f->x,
-                     f->key,    f->values,  f->zeros, f->sums,     f->lse_bound,
-                     f->groups, f->largest, f->room,  f->pointers, f->variance};
+    void *owned[] = {f->n,      f->first,    f->s,        f->a,         f->x,      f->key,
+                     f->values, f->zeros,    f->sums,     f->lse_bound, f->groups, f->largest,
+                     f->room,   f->pointers, f->variance, f->drift};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
     free(f);
@@ -72,18 +72,24 @@ static double distance(const att_problem *p, int64_t b, int64_t i, int64_t j)
 static void score(const att_problem *p, const double *q, const double *k, int64_t b, int64_t h,
                   int64_t i, int64_t j, att_profile *f, int64_t at)
 {
-    double dot = 0, size = 0, scale = att_scale(p), x = 0;
+    double dot = 0, size = 0, scale = att_scale(p), x = 0, last = (double)NAN, drift = 0, run = 0;
 
     for (int64_t d = 0; d < f->dk; d++) {
         double product = q[d] * k[d];
         dot += product;
         size += fabs(product);
+        run = product == last ? run + 1 : 1;
+        last = product;
+        if (run > 1 && run * run * fabs(product) > drift)
+            drift = run * run * fabs(product);
     }
     double s = scale * dot, a = fabs(scale) * size;
+    drift *= fabs(scale) / 4;
     if (p->softcap > 0) {
         double t = tanh(s / p->softcap);
         s = p->softcap * t;
         a *= 1 - t * t;
+        drift *= 1 - t * t;
         x = 2 * fabs(s); /* tanh, and its product with the cap */
     }
     double slope = p->alibi_slopes.data ? att_fp_load(p->alibi_slopes.data, p->alibi_slopes.dtype,
@@ -101,6 +107,7 @@ static void score(const att_problem *p, const double *q, const double *k, int64_
     f->s[at] = s;
     f->a[at] = a;
     f->x[at] = x;
+    f->drift[at] = drift;
     f->key[at] = (int32_t)j;
 }
 
@@ -139,6 +146,7 @@ static bool take_memory(const att_problem *p, const uint8_t *allowed, att_profil
     f->s = items(pairs, sizeof *f->s);
     f->a = items(pairs, sizeof *f->a);
     f->x = items(pairs, sizeof *f->x);
+    f->drift = items(pairs, sizeof *f->drift);
     f->key = items(pairs, sizeof *f->key);
     f->values = items(f->batch * p->heads_kv * f->kv_len * f->wide, sizeof *f->values);
     f->zeros = items(f->wide, sizeof *f->zeros);
@@ -149,8 +157,8 @@ static bool take_memory(const att_problem *p, const uint8_t *allowed, att_profil
     f->room = items((int64_t)att_error_room(f->kv_len + 1, f->dv), 1);
     f->pointers = items(f->kv_len + 1, sizeof *f->pointers);
     f->variance = items(f->wide, sizeof *f->variance);
-    return f->s && f->a && f->x && f->key && f->values && f->zeros && f->sums && f->lse_bound &&
-           f->groups && f->largest && f->room && f->pointers && f->variance;
+    return f->s && f->a && f->x && f->drift && f->key && f->values && f->zeros && f->sums &&
+           f->lse_bound && f->groups && f->largest && f->room && f->pointers && f->variance;
 }
 
 att_error_keys att_profile_keys(const att_profile *f, int64_t r)
@@ -163,6 +171,7 @@ att_error_keys att_profile_keys(const att_profile *f, int64_t r)
                         .s = f->s + f->first[r],
                         .a = f->a + f->first[r],
                         .x = f->x + f->first[r],
+                        .drift = f->drift + f->first[r],
                         .v = f->pointers};
 
     for (int64_t j = 0; j < k.n; j++) {

@@ -12,7 +12,7 @@ struct att_profile {
     const double *out, *lse;   /* the oracle's */
     int64_t *n;                /* [rows] keys, the sink among them; -1 = not to be judged */
     int64_t *first;            /* [rows] where its pairs begin */
-    double *s, *a, *x;         /* [pairs] */
+    double *s, *a, *x, *drift; /* [pairs] */
     int32_t *key;              /* [pairs]; -1 = the sink */
     double *values;            /* [B Hkv][Skv][wide] */
     double *zeros;             /* [wide] */

@@ -3,6 +3,8 @@
  * m, a_j = |scale| sum |q.k_j|, x_j the magnitudes of the intermediates after the dot product.
  *
  *   eps_j   = u_acc (max(2, sqrt(Dk/3)) a_j + 2 (1 + |s_j - m|) + x_j)        likely logit error
+ *             (g equal products in a row drift together, as g equal addends of the denominator do:
+ *             at least g/4 of their share of a_j)
  *   b_j     = u_acc ((Dk + 3) a_j + 2 (1 + |s_j - m|) + 2 x_j)                worst logit error
  *   sigma^2 = sum (p_j (v_j - o) eps_j)^2                                     score
  *           + max(sum_j P(p_j M_j, M_j), sum_groups P(|sum p v|, |sum v|))    probabilities

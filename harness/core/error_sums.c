@@ -64,7 +64,8 @@ void att_error_weigh(const att_error_keys *k, double u_acc, work *w, att_error_s
         double far = fabs(k->s[j] - top);
         double x = k->sink && j == keys ? fabs(k->s[j]) + fabs(out->lse) : k->x[j];
         double worst = ((double)k->dk + 3) * k->a[j] + 2 * (1 + far) + 2 * x;
-        w->eps[j] = u_acc * (wide * k->a[j] + 2 * (1 + far) + x);
+        double likely = fmax(wide * k->a[j], k->drift ? k->drift[j] : 0);
+        w->eps[j] = u_acc * (likely + 2 * (1 + far) + x);
         w->b[j] = u_acc * worst;
         if (j < keys) {
             spread += exp(k->s[j] - out->lse) * w->b[j];

@@ -38,8 +38,12 @@ typedef struct att_eval {
     bool group_kernel;    /* the kernel is part of the group key */
     double chance;        /* accuracy by guessing, for the items; NAN = not a probe (may be
                            * overridden by recording metric "chance") */
-    /* false: this combination makes no sense; covering arrays leave it out.  NULL = all valid. */
+    /* false: this combination makes no sense: a usage error by hand, left out of covering arrays.
+     * NULL = all valid. */
     bool (*valid)(const att_value *params);
+    /* What covering arrays take; NULL = whatever is valid.  Leaves out what takes much longer than
+     * the rest but may be asked for by hand. */
+    bool (*covers)(const att_value *params);
     /* Estimated seconds on one core, for the plan and the timeout; NULL = 0.01. */
     double (*seconds)(const char *task, const att_value *params);
     /* OK: measured.  UNSUPPORTED: a hole.  NO_MEMORY, FAILED, others: with att_ctx_why. */

@@ -228,8 +228,8 @@ static att_status each_covered(expansion *x, const cJSON *params, const cJSON *k
     if (status == ATT_OK)
         status = row_levels(eval->params, params, levels, why);
     if (status == ATT_OK)
-        status = att_cover_params(eval->params, (const char *const *)levels, strong, eval->valid,
-                                  x->seed, &cases, why);
+        status = att_cover_params(eval->params, (const char *const *)levels, strong,
+                                  eval->covers ? eval->covers : eval->valid, x->seed, &cases, why);
     for (size_t i = 0; status == ATT_OK && i < cases.count; i++) {
         att_buf text = {0};
         for (size_t j = 0; j < cases.params; j++)

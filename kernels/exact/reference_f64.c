@@ -74,7 +74,8 @@ static double logit(const att_problem *p, const ref_sequence *s, const room *r, 
     return x + ref_bias(p, s->b, h, i, j);
 }
 
-static void attend_row(const att_problem *p, const ref_sequence *s, const room *r, int64_t h, int64_t i)
+static void attend_row(const att_problem *p, const ref_sequence *s, const room *r, int64_t h,
+                       int64_t i)
 {
     double top = -(double)INFINITY, z = -(double)INFINITY, lse = top;
     ref_sum total = {0, 0};

@@ -96,7 +96,7 @@ static void check_row(const cJSON *row)
             v[j * wide + d] = element(row, "v", j, d);
         rows[j] = v + j * wide;
     }
-    att_error_keys keys = {n, dk, dv, false, s, a, x, rows};
+    att_error_keys keys = {n, dk, dv, false, s, a, x, rows, NULL};
     CU_ASSERT_EQUAL(att_error_row_of(&keys, &u, &out), ATT_OK);
     CU_ASSERT_EQUAL(wrong_elements(row, "sigma", out.sigma, dv), 0);
     CU_ASSERT_EQUAL(wrong_elements(row, "B", out.bound, dv), 0);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernels that only tests have: a right one, and three that parity must see through. */
+#ifndef ATT_MADE_KERNELS_H
+#define ATT_MADE_KERNELS_H
+
+#include "common/plain.h"
+
+static att_status plain_attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    static const att_plain way = {0};
+    (void)self;
+    return att_plain_attend(p, &way, s);
+}
+
+static att_status beyond_attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    att_status status = plain_attend(self, p, s);
+    const int64_t end =
+        att_tensor_at(&p->out, p->batch - 1, p->heads_q - 1, p->q_len - 1, p->value_dim);
+    att_store(p->out.data, p->out.dtype, end, 1.0f); /* one element past the last */
+    return status;
+}
+
+static att_status idle_attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    (void)self, (void)p, (void)s;
+    return ATT_OK;
+}
+
+/* Says that it keeps every pair, allowed or not. */
+static att_status boast_select(const att_kernel *self, const att_problem *p, const att_scratch *s,
+                               uint8_t *allowed)
+{
+    (void)self, (void)s;
+    memset(allowed, 1, (size_t)(p->batch * p->heads_q * p->q_len * p->kv_len));
+    return ATT_OK;
+}
+
+static att_status boast_supports(const att_kernel *self, att_op op, const att_problem *p,
+                                 const att_value *params, att_reason *why)
+{
+    return op == ATT_OP_SELECT ? ATT_OK : att_plain_supports(self, op, p, params, why);
+}
+
+#define F32_PRECISION                                                                              \
+    {                                                                                              \
+        .acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES                                         \
+    }
+
+static const att_kernel plain = {.struct_size = sizeof(att_kernel),
+                                 .abi = ATT_ABI,
+                                 .name = "plain",
+                                 .family = "made",
+                                 .summary = "the plain loop, nothing replaced",
+                                 .precision = F32_PRECISION,
+                                 .supports = att_plain_supports,
+                                 .plan = att_plain_plan_of,
+                                 .attend = plain_attend};
+static const att_kernel beyond = {.struct_size = sizeof(att_kernel),
+                                  .abi = ATT_ABI,
+                                  .name = "beyond",
+                                  .family = "made",
+                                  .summary = "writes past its output",
+                                  .precision = F32_PRECISION,
+                                  .supports = att_plain_supports,
+                                  .plan = att_plain_plan_of,
+                                  .attend = beyond_attend};
+static const att_kernel idle = {.struct_size = sizeof(att_kernel),
+                                .abi = ATT_ABI,
+                                .name = "idle",
+                                .family = "made",
+                                .summary = "writes nothing",
+                                .precision = F32_PRECISION,
+                                .supports = att_plain_supports,
+                                .attend = idle_attend};
+static const att_kernel boast = {.struct_size = sizeof(att_kernel),
+                                 .abi = ATT_ABI,
+                                 .name = "boast",
+                                 .family = "made",
+                                 .summary = "claims pairs that are not allowed",
+                                 .class_ = ATT_APPROX,
+                                 .precision = F32_PRECISION,
+                                 .supports = boast_supports,
+                                 .plan = att_plain_plan_of,
+                                 .attend = plain_attend,
+                                 .select = boast_select};
+
+#endif

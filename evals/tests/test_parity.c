@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/tests/suite.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/case.h"
+#include "core/cover.h"
+#include "core/ctx_own.h"
+#include "core/host.h"
+#include "core/verdict.h"
+#include "evals/table.h"
+#include "evals/tests/made_kernels.h"
+#include "kernels/table.h"
+
+/* ------------------------------------------------------------------ running a case */
+
+#define HOUSE 64
+static const att_kernel *house[HOUSE];
+static att_registry *registry;
+static att_host host;
+static att_shelf shelf;
+
+static void open_house(void)
+{
+    static const att_kernel *const made[] = {&plain, &beyond, &idle, &boast};
+    const att_kernel_tables *t = att_kernel_table(NULL);
+    att_why why = {""};
+    size_t n = 0;
+
+    while (t->kernels[n] && n < HOUSE - 5) {
+        house[n] = t->kernels[n];
+        n++;
+    }
+    for (size_t i = 0; i < 4; i++)
+        house[n++] = made[i];
+    const att_tables tables = {.kernels = house,
+                               .zoo = t->zoo,
+                               .controls = t->controls,
+                               .evals = att_evals,
+                               .isa = t->isa,
+                               .dense = "flash_f32",
+                               .oracle = "reference_f64"};
+    CU_ASSERT_EQUAL_FATAL(att_registry_make(&tables, NULL, &registry, &why), ATT_OK);
+    CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
+}
+
+/* The arrays of the three kinds, made once: features at friendly shapes, shapes alone, everything.
+ */
+static att_cover_cases kinds[3];
+
+static void close_house(void)
+{
+    for (size_t k = 0; k < 3; k++)
+        att_cover_cases_drop(&kinds[k]);
+    att_shelf_keep(&shelf, NULL);
+    att_host_drop(&host);
+    att_registry_drop(registry);
+    CU_ASSERT_PTR_NULL(shelf.first);
+}
+
+/* Measured and judged; the caller clears it. */
+static att_record run_case(const char *kernel, const char *params, uint64_t seed)
+{
+    static const att_options options = {.datasets = "datasets"};
+    att_record r = {0};
+    att_why why = {""};
+    att_case *c = NULL;
+
+    if (att_case_make(registry, "parity", kernel, params, &seed, &c, &why) != ATT_OK) {
+        printf("%s: %s\n", params, why.text);
+        CU_FAIL_FATAL("a case that can't be read");
+    }
+    att_ctx_measure(registry, c, &host, &options, &shelf, &r);
+    att_verdict_case(c->eval, &r);
+    att_case_drop(c);
+    return r;
+}
+
+static att_outcome outcome(const char *kernel, const char *params)
+{
+    att_record r = run_case(kernel, params, 7);
+    att_outcome status = r.status;
+
+    att_record_clear(&r);
+    return status;
+}
+
+static double number(const char *kernel, const char *params, const char *metric)
+{
+    att_record r = run_case(kernel, params, 7);
+    const att_metric *m = att_record_metric(&r, metric);
+    double value = m ? m->value : (double)NAN;
+
+    att_record_clear(&r);
+    return value;
+}
+
+static bool names(const char *kernel, const char *params, const char *fault)
+{
+    att_record r = run_case(kernel, params, 7);
+    bool found = false;
+
+    for (size_t d = 0; d < r.n_diagnoses; d++)
+        found |= strcmp(r.diagnoses[d].fault, fault) == 0 && r.diagnoses[d].ratio <= 1;
+    att_record_clear(&r);
+    return found;
+}
+
+/* The covering cases of one kind of row (as the suites have them), each once through `visit`; stops
+ * when that says so. */
+typedef struct sweep {
+    const char *const *kernels; /* ends with NULL */
+    size_t measured, failed;
+    bool until_failed;
+} sweep;
+
+static const char *const plain_levels[][2] = {
+    {"mask", "none"},   {"bias", "none"}, {"lens", "none"},  {"store", "dense"},
+    {"layout", "bhsd"}, {"softcap", "0"}, {"sinks", "none"}, {"alibi", "none"}};
+static const char *const feature_levels[][2] = {{"b", "1 2"},
+                                                {"hq", "2 6 12"},
+                                                {"hkv", "0 1 2"},
+                                                {"sq", "1 17 38"},
+                                                {"sk", "17 65"},
+                                                {"d", "8 40"},
+                                                {"dv", "0"},
+                                                {"mask", "none heads rows"},
+                                                {"bias", "none heads"},
+                                                {"store", "dense packed"},
+                                                {"values", "normal coded"},
+                                                {"threads", "1"}};
+
+static void sweep_case(const char *params, uint64_t seed, sweep *s)
+{
+    for (size_t k = 0; s->kernels[k]; k++) {
+        att_record r = run_case(s->kernels[k], params, seed);
+        s->measured += r.status == ATT_PASS || r.status == ATT_FAIL;
+        if (r.status != ATT_PASS && r.status != ATT_HOLE) {
+            if (!s->until_failed)
+                printf("%s: %s\n", r.reason ? r.reason : "", r.line);
+            s->failed++;
+        }
+        att_record_clear(&r);
+    }
+}
+
+static void sweep_rows(const att_cover_cases *cases, uint64_t seed, sweep *s)
+{
+    const att_param *params = att_registry_eval(registry, "parity", NULL)->params;
+
+    for (size_t n = 0; n < cases->count && !(s->until_failed && s->failed); n++) {
+        char text[1024] = "";
+        size_t length = 0;
+        for (size_t i = 0; i < cases->params; i++)
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s=%s", i ? " " : "",
+                                       params[i].name, cases->value[n * cases->params + i]);
+        sweep_case(text, seed, s);
+    }
+}
+
+static void make_kind(const char *const levels[][2], size_t n, att_cover_cases *out)
+{
+    const att_eval *parity = att_registry_eval(registry, "parity", NULL);
+    const char *chosen[64] = {NULL};
+    att_why why = {""};
+
+    for (size_t i = 0; parity->params[i].name; i++)
+        for (size_t l = 0; l < n; l++)
+            if (strcmp(parity->params[i].name, levels[l][0]) == 0)
+                chosen[i] = levels[l][1];
+    CU_ASSERT_EQUAL_FATAL(
+        att_cover_params(parity->params, chosen, NULL, parity->covers, 9001, out, &why), ATT_OK);
+}
+
+static void make_kinds(void)
+{
+    make_kind(feature_levels, sizeof feature_levels / sizeof *feature_levels, &kinds[0]);
+    make_kind(plain_levels, sizeof plain_levels / sizeof *plain_levels, &kinds[1]);
+    make_kind(NULL, 0, &kinds[2]);
+    for (size_t k = 0; k < 3; k++)
+        CU_ASSERT(kinds[k].count >= 20);
+}
+
+static sweep sweep_kernels(const char *const *kernels, bool until_failed)
+{
+    sweep s = {.kernels = kernels, .until_failed = until_failed};
+
+    for (size_t k = 0; k < (until_failed ? 3 : 2); k++)
+        sweep_rows(&kinds[k], 9001 + k, &s);
+    return s;
+}
+
+/* ------------------------------------------------------------------------------- tests */
+
+static void right_kernels_raise_no_alarm(void)
+{
+    static const char *const kernels[] = {"flash_f32",   "flash_bf16", "split_kv", "topk{k=8}",
+                                          "linear_elu1", "pool_kv",    "plain",    NULL};
+    sweep s = sweep_kernels(kernels, false);
+
+    CU_ASSERT_EQUAL(s.failed, 0);
+    CU_ASSERT(s.measured >= 300);
+}
+
+/* In a process of its own: some of the bugs read where nothing is. */
+static bool caught(const char *kernel)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0) {
+        close(1);
+        close(2);
+        const char *const alone[] = {kernel, NULL};
+        sweep s = sweep_kernels(alone, true);
+        _exit(s.failed > 0);
+    }
+    CU_ASSERT_EQUAL_FATAL(waitpid(child, &status, 0), child);
+    return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void every_bug_of_the_zoo_is_caught(void)
+{
+    const att_kernel *const *zoo = att_kernel_table(NULL)->zoo;
+    size_t bugs = 0;
+
+    for (; zoo[bugs]; bugs++) {
+        bool found = caught(zoo[bugs]->name);
+        if (!found)
+            printf("missed: %s\n", zoo[bugs]->name);
+        CU_ASSERT(found);
+        CU_ASSERT_PTR_NOT_NULL(strchr(zoo[bugs]->summary, ':'));
+        CU_ASSERT_PTR_NOT_NULL(zoo[bugs]->source);
+    }
+    CU_ASSERT(bugs >= 12);
+}
+
+static void the_first_case_of_the_issue_runs(void)
+{
+    CU_ASSERT_EQUAL(outcome("flash_f32", "b=2 hq=6 hkv=2 sq=40 sk=17 d=48 causal=br"), ATT_PASS);
+}
+
+static void the_same_case_gives_the_same_numbers(void)
+{
+    const char *params = "b=2 hq=6 hkv=2 sq=40 sk=17 d=48 causal=br";
+    double first = number("flash_f32", params, "sigma_ratio");
+
+    att_shelf_keep(&shelf, NULL); /* another worker's */
+    CU_ASSERT_EQUAL(number("flash_f32", params, "sigma_ratio"), first);
+    CU_ASSERT(first > 0);
+}
+
+static void a_write_past_the_output_is_counted(void)
+{
+    CU_ASSERT_EQUAL(number("beyond", "hq=2 sq=5 sk=9", "redzone"), 4);
+    CU_ASSERT_EQUAL(outcome("beyond", "hq=2 sq=5 sk=9"), ATT_FAIL);
+    CU_ASSERT_EQUAL(outcome("plain", "hq=2 sq=5 sk=9"), ATT_PASS);
+}
+
+static void an_output_never_written_is_all_not_finite(void)
+{
+    CU_ASSERT_EQUAL(number("idle", "hq=2 sq=5 sk=9 d=8", "nonfinite"), 2 * 5 * 8 + 2 * 5);
+    CU_ASSERT_EQUAL(outcome("idle", "hq=2 sq=5 sk=9"), ATT_FAIL);
+}
+
+static void kept_pairs_that_are_not_allowed_are_counted(void)
+{
+    CU_ASSERT_EQUAL(number("boast", "hq=1 sq=4 sk=4 causal=tl", "select_illegal"), 6);
+    CU_ASSERT_EQUAL(outcome("boast", "hq=1 sq=4 sk=4 causal=tl"), ATT_FAIL);
+    CU_ASSERT_EQUAL(outcome("boast", "hq=1 sq=4 sk=4"), ATT_PASS);
+}
+
+static void what_contradicts_itself_is_a_usage_error(void)
+{
+    static const char *const lines[] = {"parity flash_f32 hq=6 hkv=4",
+                                        "parity flash_f32 store=page16 layout=pooled",
+                                        "parity flash_f32 d=8 dv=9 layout=shared"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        att_case *c = NULL;
+        att_why why = {""};
+        CU_ASSERT_EQUAL(att_case_parse(registry, lines[i], &c, &why), ATT_INVALID);
+        att_case_drop(c);
+    }
+}
+
+static void a_large_case_may_be_asked_for(void)
+{
+    CU_ASSERT_EQUAL(outcome("flash_f32", "hq=2 sq=300 sk=300 d=64 causal=br"), ATT_PASS);
+}
+
+/* 96 equal products drift together: more than any walk of independent roundings. */
+static void equal_products_of_a_dot_product_raise_no_alarm(void)
+{
+    const char *params = "sq=129 sk=64 d=192 dv=128 wl=7 values=flat";
+    att_record r = run_case("flash_f32", params, 9002);
+
+    CU_ASSERT_EQUAL(r.status, ATT_PASS);
+    att_record_clear(&r);
+}
+
+static void what_a_kernel_lacks_is_a_hole(void)
+{
+    CU_ASSERT_EQUAL(outcome("flash_f32", "dtype=f16"), ATT_HOLE);
+    CU_ASSERT_EQUAL(outcome("linear_elu1", "mask=full"), ATT_HOLE);
+    CU_ASSERT_EQUAL(outcome("uniform", ""), ATT_HOLE);
+}
+
+static void captured_values_are_those_of_the_capture(void)
+{
+    CU_ASSERT_EQUAL(outcome("flash_f32", "hq=9 hkv=3 sq=16 sk=96 d=64 causal=br values=captured"),
+                    ATT_PASS);
+}
+
+static void the_dictionary_names_bugs(void)
+{
+    const char *heads = "hq=6 hkv=2 sq=9 sk=17 values=coded";
+
+    CU_ASSERT(names("causal_top_left", "hq=2 sq=5 sk=33 causal=br", "causal_top_left"));
+    CU_ASSERT(names("causal_per_4_rows", "hq=2 sq=33 sk=33 causal=br", "causal_per_4_rows"));
+    CU_ASSERT(names("window_off_by_one", "sq=33 sk=33 wl=7", "window_off_by_one"));
+    CU_ASSERT(names("zero_window", "sq=33 sk=33 wl=0 causal=br", "zero_window"));
+    CU_ASSERT(names("gqa_tile_order", heads, "gqa_tile_order"));
+    CU_ASSERT(names("softcap_ignored", "sq=9 sk=33 softcap=2 values=heavy", "softcap_ignored"));
+    CU_ASSERT(names("alibi_nonpow2", "hq=6 sq=9 sk=33 alibi=on", "alibi_nonpow2"));
+    CU_ASSERT(names("log2e_missing", "sq=9 sk=33", "log2e_missing"));
+    CU_ASSERT(names("lse_never_written", "sq=9 sk=33", "lse_never_written"));
+    CU_ASSERT(names("pad_lanes_in_denominator", "sq=9 sk=17", "pad_lanes_in_denominator"));
+    CU_ASSERT(
+        names("mask_head_dim_ignored", "b=2 hq=3 sq=9 sk=33 mask=heads", "mask_head_dim_ignored"));
+}
+
+static void the_dictionary_does_not_name_what_is_not_there(void)
+{
+    CU_ASSERT_FALSE(names("gqa_tile_order", "hq=6 hkv=2 sq=9 sk=17 causal=br", "causal_top_left"));
+    CU_ASSERT_FALSE(names("log2e_missing", "hq=6 hkv=2 sq=9 sk=17 wl=7", "window_off_by_one"));
+    CU_ASSERT_FALSE(names("flash_f32", "hq=6 hkv=2 sq=9 sk=17 causal=br", "causal_top_left"));
+}
+
+int main(void)
+{
+    const CU_TestInfo tests[] = {
+        {"the kernels of the house come together", open_house},
+        {"covering arrays of three kinds are made", make_kinds},
+        {"the first case of the issue runs", the_first_case_of_the_issue_runs},
+        {"the same case gives the same numbers", the_same_case_gives_the_same_numbers},
+        {"right kernels raise no alarm", right_kernels_raise_no_alarm},
+        {"every bug of the zoo is caught", every_bug_of_the_zoo_is_caught},
+        {"a write past the output is counted", a_write_past_the_output_is_counted},
+        {"an output never written is all not finite", an_output_never_written_is_all_not_finite},
+        {"kept pairs that are not allowed are counted",
+         kept_pairs_that_are_not_allowed_are_counted},
+        {"what contradicts itself is a usage error", what_contradicts_itself_is_a_usage_error},
+        {"a large case may be asked for", a_large_case_may_be_asked_for},
+        {"equal products of a dot product raise no alarm",
+         equal_products_of_a_dot_product_raise_no_alarm},
+        {"what a kernel lacks is a hole", what_a_kernel_lacks_is_a_hole},
+        {"captured values are those of the capture", captured_values_are_those_of_the_capture},
+        {"the dictionary names bugs", the_dictionary_names_bugs},
+        {"the dictionary does not name what is not there",
+         the_dictionary_does_not_name_what_is_not_there},
+        {"the house closes", close_house},
+        CU_TEST_INFO_NULL};
+
+    return att_suite_run("parity", tests);
+}
