@@ -14,11 +14,12 @@
 #include "attn.h"
 
 /* What a kernel can do beyond plain attention. */
-#define ATT_CAN_PACKED      1u /* cu_q, cu_k */
-#define ATT_CAN_BIAS        2u /* bias, ALiBi, softcap: logits other than scale * q.k */
-#define ATT_CAN_SINK_LOGITS 4u /* sinks */
-#define ATT_CAN_MASK        8u /* mask, block mask, windows, given positions */
-#define ATT_CAN_ALL         15u
+#define ATT_CAN_PACKED      1u  /* cu_q, cu_k */
+#define ATT_CAN_BIAS        2u  /* bias, ALiBi, softcap: logits other than scale * q.k */
+#define ATT_CAN_SINK_LOGITS 4u  /* sinks */
+#define ATT_CAN_MASK        8u  /* mask, block mask, windows, given positions */
+#define ATT_CAN_PAGED       16u /* block table */
+#define ATT_CAN_ALL         31u
 
 typedef struct att_accept {
     uint32_t ops;    /* 1u << att_op */
@@ -61,6 +62,11 @@ static inline bool att_shaped(const att_tensor *t, int64_t n0, int64_t n1, int64
     return t->shape[0] == n0 && t->shape[1] == n1 && t->shape[2] == n2 && t->shape[3] == n3;
 }
 
+static inline int64_t att_blocks(int64_t n, int64_t side)
+{
+    return n / side + (n % side != 0);
+}
+
 static inline att_status att_accept_sizes(const att_problem *p, att_reason *why)
 {
     if (p->batch < 0 || p->heads_q < 0 || p->heads_kv < 0 || p->q_len < 0 || p->kv_len < 0 ||
@@ -77,20 +83,22 @@ static inline att_status att_accept_sizes(const att_problem *p, att_reason *why)
     return ATT_OK;
 }
 
-static inline att_status att_accept_tensors(const att_accept *a, const att_problem *p, bool packed,
+static inline att_status att_accept_tensors(const att_accept *a, const att_problem *p,
                                             att_reason *why)
 {
-    const int64_t B = packed ? 1 : p->batch;
+    const int64_t B = p->cu_q.data ? 1 : p->batch;
     const int64_t nq = p->cu_q.data ? p->q.shape[2] : p->q_len;
-    const int64_t nk = p->cu_k.data ? p->k.shape[2] : p->kv_len;
+    const bool paged = p->block_table.data != NULL;
+    const int64_t nk = paged ? p->page_size : p->cu_k.data ? p->k.shape[2] : p->kv_len;
+    const int64_t BK = paged ? p->k.shape[0] : p->cu_k.data ? 1 : p->batch;
     if (!att_is_float(p->q.dtype, a->dtypes) || p->k.dtype != p->q.dtype ||
         p->v.dtype != p->q.dtype)
         return att_refuse(why, ATT_UNSUPPORTED, "dtype of q, k or v");
     if (!att_is_float(p->out.dtype, ATT_HALVES_AND_SINGLE))
         return att_refuse(why, ATT_UNSUPPORTED, "dtype of out");
     if (!att_shaped(&p->q, B, p->heads_q, nq, p->head_dim) ||
-        !att_shaped(&p->k, B, p->heads_kv, nk, p->head_dim) ||
-        !att_shaped(&p->v, B, p->heads_kv, nk, p->value_dim) ||
+        !att_shaped(&p->k, BK, p->heads_kv, nk, p->head_dim) ||
+        !att_shaped(&p->v, BK, p->heads_kv, nk, p->value_dim) ||
         !att_shaped(&p->out, B, p->heads_q, nq, p->value_dim))
         return att_refuse(why, ATT_INVALID, "the shape of q, k, v or out is not the problem's");
     if (p->lse.data) {
@@ -153,14 +161,20 @@ static inline att_status att_accept_index(const att_problem *p, att_reason *why)
     if (p->k_positions.data &&
         (p->k_positions.dtype != ATT_I64 || !att_broadcasts(&p->k_positions, 1, 1, B, p->kv_len)))
         return att_refuse(why, ATT_INVALID, "k_positions must be I64 {1,1,B,Skv}");
+    if (p->block_table.data &&
+        (p->block_table.dtype != ATT_I32 || p->page_size < 1 || p->cu_k.data ||
+         (p->block_table.shape[2] != B && p->block_table.shape[2] != 1) ||
+         p->block_table.shape[3] < att_blocks(p->kv_len, p->page_size)))
+        return att_refuse(why, ATT_INVALID,
+                          "block_table must be I32 {1,1,B,pages}, with a page size, "
+                          "pages for kv_len and no cu_k");
     if (p->block_mask.data) {
         if (p->block_mask.dtype != ATT_U8)
             return att_refuse(why, ATT_UNSUPPORTED, "dtype of block_mask");
         if (p->block_q < 1 || p->block_k < 1)
             return att_refuse(why, ATT_INVALID, "block_mask without block sizes");
-        const int64_t bq = p->q_len / p->block_q + (p->q_len % p->block_q != 0);
-        const int64_t bk = p->kv_len / p->block_k + (p->kv_len % p->block_k != 0);
-        if (!att_broadcasts(&p->block_mask, B, p->heads_q, bq, bk))
+        if (!att_broadcasts(&p->block_mask, B, p->heads_q, att_blocks(p->q_len, p->block_q),
+                            att_blocks(p->kv_len, p->block_k)))
             return att_refuse(why, ATT_INVALID,
                               "block_mask does not broadcast to (B,Hq,blocks,blocks)");
     }
@@ -176,21 +190,20 @@ static inline att_status att_accept_check(const att_accept *a, att_op op, const 
         return att_refuse(why, ATT_UNSUPPORTED, "problem of another ABI version");
     if (p->flags)
         return att_refuse(why, ATT_UNSUPPORTED, "unknown flags");
-    if (p->page_size)
+    if (p->page_size && !p->block_table.data)
+        return att_refuse(why, ATT_INVALID, "a page size without a block table");
+    if (p->block_table.data && !(a->can & ATT_CAN_PAGED))
         return att_refuse(why, ATT_UNSUPPORTED, "paged KV");
     if (p->k_quant.scheme || p->v_quant.scheme)
         return att_refuse(why, ATT_UNSUPPORTED, "quantised KV");
     if (p->acc_dtype != ATT_F32)
         return att_refuse(why, ATT_UNSUPPORTED, "an accumulator other than f32");
-    const bool packed = p->cu_q.data || p->cu_k.data;
-    if (packed && !(a->can & ATT_CAN_PACKED))
+    if ((p->cu_q.data || p->cu_k.data) && !(a->can & ATT_CAN_PACKED))
         return att_refuse(why, ATT_UNSUPPORTED, "packed sequences (cu_q, cu_k)");
-    if (packed && !(p->cu_q.data && p->cu_k.data))
-        return att_refuse(why, ATT_UNSUPPORTED, "only one of cu_q and cu_k");
 
     att_status status = att_accept_sizes(p, why);
     if (!status)
-        status = att_accept_tensors(a, p, packed, why);
+        status = att_accept_tensors(a, p, why);
     if (!status)
         status = att_accept_extras(a, p, why);
     if (!status)

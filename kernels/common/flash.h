@@ -264,10 +264,9 @@ static inline void att_flash_span(att_flash_block *b, int64_t from, int64_t to)
             if (!att_flash_sees(b, b->row + g, rows, j0, end - j0))
                 continue;
             if (!packed) {
-                att_pack_keys(&p->k, b->seq.at, b->kv_head, b->seq.k_at + j0, end - j0, p->head_dim,
-                              b->row_room, b->k);
-                finite = att_pack_values(&p->v, b->seq.at, b->kv_head, b->seq.k_at + j0, end - j0,
-                                         p->value_dim, b->job->columns, b->row_room, b->v);
+                att_pack_keys(p, &b->seq, b->kv_head, j0, end - j0, b->row_room, b->k);
+                finite = att_pack_values(p, &b->seq, b->kv_head, j0, end - j0, b->job->columns,
+                                         b->row_room, b->v);
                 packed = true;
             }
             const int64_t hi = att_flash_reach(b->row + g, rows).hi;
@@ -369,6 +368,8 @@ static inline att_status att_flash_attend(const att_problem *p, const att_flash 
     if (att_flash_plan(p, how, &need) || !att_flash_layout(p, how, &job) ||
         s->bytes < need.scratch_bytes)
         return ATT_NO_MEMORY;
+    if (!att_pages_exist(p))
+        return ATT_INVALID;
     if (!job.tasks)
         return ATT_OK;
     job.slot_room = s->data;

@@ -17,8 +17,8 @@
 
 /* One sequence of a problem: where its rows lie, and how long it really is. */
 typedef struct att_seq {
-    int64_t b;          /* of bias, mask, lengths and positions */
-    int64_t at;         /* first index into q, k, v, out: b, or 0 where sequences are packed */
+    int64_t b;         /* of bias, mask, lengths and positions */
+    int64_t at, kv_at; /* first index into q and out, k and v: b, or 0 where sequences are packed */
     int64_t q_at, k_at; /* first row of a packed sequence, else 0 */
     int64_t q_len, kv_len;
 } att_seq;
@@ -93,7 +93,7 @@ static inline float att_per_head(const att_tensor *t, int64_t h)
 /* Lengths outside their buffers are cut to them: a lying length never becomes a wild read. */
 static inline att_seq att_seq_of(const att_problem *p, int64_t b)
 {
-    att_seq s = {.b = b, .at = b, .q_len = p->q_len, .kv_len = p->kv_len};
+    att_seq s = {.b = b, .at = b, .kv_at = b, .q_len = p->q_len, .kv_len = p->kv_len};
     if (p->cu_q.data) {
         const int64_t lo = att_max(0, att_min(att_i32_at(&p->cu_q, b), p->q.shape[2]));
         s.at = 0;
@@ -102,6 +102,7 @@ static inline att_seq att_seq_of(const att_problem *p, int64_t b)
     }
     if (p->cu_k.data) {
         const int64_t lo = att_max(0, att_min(att_i32_at(&p->cu_k, b), p->k.shape[2]));
+        s.kv_at = 0;
         s.k_at = lo;
         s.kv_len = att_max(0, att_min(att_i32_at(&p->cu_k, b + 1), p->k.shape[2]) - lo);
     }
@@ -131,6 +132,38 @@ static inline int64_t att_query_position(const att_problem *p, const att_seq *s,
 static inline int64_t att_key_position(const att_problem *p, const att_seq *s, int64_t j)
 {
     return p->k_positions.data ? att_i64_at(&p->k_positions, s->b, j) : j;
+}
+
+/* Page of the block table that holds key j. */
+static inline int64_t att_page_of(const att_problem *p, const att_seq *s, int64_t j)
+{
+    const att_tensor *t = &p->block_table;
+    const int64_t at = (t->shape[2] == 1 ? 0 : s->b * t->stride[2]) +
+                       j / p->page_size * t->stride[3];
+    return ((const int32_t *)t->data)[at];
+}
+
+/* Offset of key j's row in t, which is k or v. */
+static inline int64_t att_key_at(const att_problem *p, const att_tensor *t, const att_seq *s,
+                                 int64_t kv_head, int64_t j)
+{
+    if (p->block_table.data)
+        return att_tensor_at(t, att_page_of(p, s, j), kv_head, j % p->page_size, 0);
+    return att_tensor_at(t, s->kv_at, kv_head, s->k_at + j, 0);
+}
+
+/* Do the pages that hold keys exist? */
+static inline bool att_pages_exist(const att_problem *p)
+{
+    for (int64_t b = 0; b < p->batch && p->block_table.data; b++) {
+        const att_seq s = att_seq_of(p, b);
+        for (int64_t j = 0; j < s.kv_len; j += p->page_size) {
+            const int64_t page = att_page_of(p, &s, j);
+            if (page < 0 || page >= p->k.shape[0] || page >= p->v.shape[0])
+                return false;
+        }
+    }
+    return true;
 }
 
 /* Offset of (b,h,i,j) in a tensor broadcast to it. */
@@ -292,7 +325,24 @@ static inline void att_logits_mask(const att_rules *r, const att_seq *s, const a
         x[c] = at[c * step] ? x[c] : -INFINITY;
 }
 
-/* Pairs that positions, blocks or a pattern leave out. */
+/* Blocks that the problem's mask or the kernel's pattern closes, a run of keys at a time. */
+static inline void att_logits_blocks(const att_rules *r, const att_seq *s, const att_row *row,
+                                     int64_t j0, int64_t n, float *x)
+{
+    int64_t end;
+    for (int64_t c = 0; c < n; c = end) {
+        const int64_t j = j0 + c;
+        end = r->p->block_mask.data ? c + r->p->block_k - j % r->p->block_k : n;
+        if (r->keep.block)
+            end = att_min(end, c + r->keep.block_k - j % r->keep.block_k);
+        end = att_min(end, n);
+        if (!att_block_allowed(r, s, row, j))
+            for (int64_t e = c; e < end; e++)
+                x[e] = -INFINITY;
+    }
+}
+
+/* Pairs that given key positions or the kernel's pattern of pairs leave out. */
 static inline void att_logits_drop(const att_rules *r, const att_seq *s, const att_row *row,
                                    int64_t j0, int64_t n, float *x)
 {
@@ -302,7 +352,6 @@ static inline void att_logits_drop(const att_rules *r, const att_seq *s, const a
         if (!att_row_in_range(row, j))
             continue;
         if ((p->k_positions.data && !att_position_allowed(r, row, j, att_key_position(p, s, j))) ||
-            !att_block_allowed(r, s, row, j) ||
             (r->keep.pair && !r->keep.pair(r->keep.arg, row->h, row->i, row->position, j)))
             x[c] = -INFINITY;
     }
@@ -327,7 +376,9 @@ static inline void att_logits_rules(const att_rules *r, const att_seq *s, const 
             att_logits_bias(r, s, row, j0, n, x);
         if (p->mask.data)
             att_logits_mask(r, s, row, j0, n, x);
-        if (p->k_positions.data || p->block_mask.data || r->keep.pair || r->keep.block)
+        if (p->block_mask.data || r->keep.block)
+            att_logits_blocks(r, s, row, j0, n, x);
+        if (p->k_positions.data || r->keep.pair)
             att_logits_drop(r, s, row, j0, n, x);
     }
     if (!att_row_covers(row, j0, n))

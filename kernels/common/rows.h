@@ -58,7 +58,7 @@ static inline void att_list_scores(att_list *l, const att_row *row)
 
     att_load_row(p->q.data, p->q.dtype, at, p->q.stride[3], dk, l->q);
     for (int64_t c = 0; c < l->n; c++) {
-        const int64_t key = att_tensor_at(&p->k, l->seq->at, l->kv_head, l->seq->k_at + l->j[c], 0);
+        const int64_t key = att_key_at(p, &p->k, l->seq, l->kv_head, l->j[c]);
         l->x[c] = att_dot(l->q, att_row_floats(&p->k, key, dk, l->row), dk) * l->rules->scale;
     }
     if (l->rules->cap > 0)
@@ -95,7 +95,7 @@ static inline void att_list_finish(att_list *l, const att_row *row)
     }
     memset(l->o, 0, (size_t)dv * sizeof *l->o);
     for (int64_t c = 0; c < l->n; c++) {
-        const int64_t at = att_tensor_at(&p->v, l->seq->at, l->kv_head, l->seq->k_at + l->j[c], 0);
+        const int64_t at = att_key_at(p, &p->v, l->seq, l->kv_head, l->j[c]);
         att_axpy(l->x[c], att_row_floats(&p->v, at, dv, l->row), dv, l->o);
     }
     att_softmax_finish(p, l->seq, row, l->n == 0, top, sum, l->o);
@@ -185,6 +185,8 @@ static inline att_status att_list_attend(const att_problem *p, const att_lister 
     if (!att_list_layout(p, lister, &job) ||
         s->bytes < (size_t)(job.slots * job.slot_floats) * sizeof(float))
         return ATT_NO_MEMORY;
+    if (!att_pages_exist(p))
+        return ATT_INVALID;
     job.room = s->data;
     if (job.tasks)
         s->host->parallel_for(s->host, job.slots, att_list_body, &job);

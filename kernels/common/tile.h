@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "attn.h"
-#include "common/half.h"
+#include "common/mask.h"
 
 #define ATT_TILE_ROWS 6
 #define ATT_TILE_COLS (2 * ATT_W)
@@ -59,17 +59,19 @@ static inline void att_transpose4(const float *const row[4], int64_t n, float *t
             to[d * ATT_TILE_COLS + c] = row[c][d];
 }
 
-/* Keys j0 .. j0 + n (n <= ATT_TILE_KEYS) of (batch, head) into panels.  room: 4 Dk floats. */
-static inline void att_pack_keys(const att_tensor *k, int64_t batch, int64_t head, int64_t j0,
-                                 int64_t n, int64_t dk, float *room, float *to)
+/* Keys j0 .. j0 + n (n <= ATT_TILE_KEYS) of a sequence's KV head into panels.  room: 4 Dk floats.
+ */
+static inline void att_pack_keys(const att_problem *p, const att_seq *s, int64_t head, int64_t j0,
+                                 int64_t n, float *room, float *to)
 {
+    const int64_t dk = p->head_dim;
     for (int64_t c = 0; c < n || c % ATT_TILE_COLS; c += 4) {
         const float *row[4];
         for (int64_t e = 0; e < 4; e++) {
             float *own = room + e * dk;
             row[e] = own;
             if (c + e < n)
-                row[e] = att_row_floats(k, att_tensor_at(k, batch, head, j0 + c + e, 0), dk, own);
+                row[e] = att_row_floats(&p->k, att_key_at(p, &p->k, s, head, j0 + c + e), dk, own);
             else
                 memset(own, 0, (size_t)dk * sizeof *own);
         }
@@ -79,14 +81,14 @@ static inline void att_pack_keys(const att_tensor *k, int64_t batch, int64_t hea
 
 /* Values j0 .. j0 + n into panels of `columns` (Dv rounded up) in all; true if all are finite.
  * room: columns floats. */
-static inline bool att_pack_values(const att_tensor *v, int64_t batch, int64_t head, int64_t j0,
-                                   int64_t n, int64_t dv, int64_t columns, float *room, float *to)
+static inline bool att_pack_values(const att_problem *p, const att_seq *s, int64_t head, int64_t j0,
+                                   int64_t n, int64_t columns, float *room, float *to)
 {
+    const int64_t dv = p->value_dim;
     const int64_t panel = ATT_TILE_KEYS * ATT_TILE_COLS;
     att_vf bad = {0};
     for (int64_t j = 0; j < n; j++) {
-        const int64_t at = att_tensor_at(v, batch, head, j0 + j, 0);
-        const float *row = att_row_floats(v, at, dv, room);
+        const float *row = att_row_floats(&p->v, att_key_at(p, &p->v, s, head, j0 + j), dv, room);
         if (columns != dv) {
             if (row != room)
                 memcpy(room, row, (size_t)dv * sizeof *room);

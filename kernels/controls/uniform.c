@@ -8,7 +8,7 @@
 #include "common/cost.h"
 
 static const att_accept ACCEPT = {.ops = 1u << ATT_OP_ATTEND,
-                                  .can = ATT_CAN_PACKED | ATT_CAN_MASK,
+                                  .can = ATT_CAN_PACKED | ATT_CAN_PAGED | ATT_CAN_MASK,
                                   .dtypes = ATT_HALVES_AND_SINGLE};
 static const att_flash HOW = {.keep = {.left = -1}};
 

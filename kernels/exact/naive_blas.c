@@ -150,6 +150,8 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     att_status status = supports(self, ATT_OP_ATTEND, p, s->params, NULL);
     if (status)
         return status;
+    if (!att_pages_exist(p))
+        return ATT_INVALID;
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
     const int64_t rows = att_min(ROWS, p->q_len), dk = p->head_dim, dv = p->value_dim;
     head w = {.rules = &rules, .q = s->data, .ld = padded(p->kv_len)};
@@ -165,12 +167,10 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
         for (int64_t h = 0; h < p->heads_q; h++) {
             const int64_t group = p->heads_q / p->heads_kv, kv = h / group;
             for (int64_t j = 0; j < seq.kv_len && h % group == 0; j++) {
-                att_load_row(p->k.data, p->k.dtype,
-                             att_tensor_at(&p->k, seq.at, kv, seq.k_at + j, 0), p->k.stride[3], dk,
-                             w.k + j * dk);
-                att_load_row(p->v.data, p->v.dtype,
-                             att_tensor_at(&p->v, seq.at, kv, seq.k_at + j, 0), p->v.stride[3], dv,
-                             w.v + j * dv);
+                att_load_row(p->k.data, p->k.dtype, att_key_at(p, &p->k, &seq, kv, j),
+                             p->k.stride[3], dk, w.k + j * dk);
+                att_load_row(p->v.data, p->v.dtype, att_key_at(p, &p->v, &seq, kv, j),
+                             p->v.stride[3], dv, w.v + j * dv);
             }
             const bool careful = !all_finite(w.v, seq.kv_len * dv);
             for (int64_t i = 0; i < seq.q_len; i += rows)

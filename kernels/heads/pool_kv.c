@@ -10,6 +10,7 @@
  * pooled heads; O(Hkv S (Dk + Dv)) on top. Source: Ainslie et al. 2023, "GQA: training generalized
  * multi-query transformer models". */
 #include "common/cost.h"
+#include "common/rows.h"
 
 static const att_accept ACCEPT = {
     .ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE};
@@ -69,17 +70,21 @@ static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
     return status;
 }
 
-/* Pools rows of one group: head `g` of the pooled tensor. */
+/* Row j of pooled head g, a piece at a time. */
 static void pool(const att_tensor *from, const att_tensor *to, int64_t b, int64_t g, int64_t j,
                  int64_t together)
 {
-    float *out = (float *)to->data + att_tensor_at(to, b, g, j, 0);
-    for (int64_t d = 0; d < to->shape[3]; d++) {
-        float sum = 0.0f;
-        for (int64_t h = 0; h < together; h++)
-            sum +=
-                att_load(from->data, from->dtype, att_tensor_at(from, b, g * together + h, j, d));
-        out[d] = sum / (float)together;
+    const int64_t n = to->shape[3];
+    float *out = (float *)to->data + att_tensor_at(to, b, g, j, 0), room[256];
+    for (int64_t first = 0; first < n; first += 256) {
+        const int64_t some = att_min(256, n - first);
+        memset(out + first, 0, (size_t)some * sizeof *out);
+        for (int64_t h = 0; h < together; h++) {
+            const int64_t at = att_tensor_at(from, b, g * together + h, j, first);
+            att_axpy(1.0f, att_row_floats(from, at, some, room), some, out + first);
+        }
+        for (int64_t d = first; d < first + some; d++)
+            out[d] /= (float)together;
     }
 }
 

@@ -12,7 +12,7 @@
 #include "common/rows.h"
 
 static const att_accept ACCEPT = {.ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_RECUR,
-                                  .can = ATT_CAN_PACKED,
+                                  .can = ATT_CAN_PACKED | ATT_CAN_PAGED,
                                   .dtypes = ATT_HALVES_AND_SINGLE};
 
 typedef struct job {
@@ -87,9 +87,9 @@ static void state_add(const job *w, state *st, const att_seq *seq, int64_t h, in
     const att_problem *p = w->p;
     const int64_t dk = p->head_dim;
 
-    features(&p->k, att_tensor_at(&p->k, seq->at, h, seq->k_at + j, 0), dk, st->k);
-    att_load_row(p->v.data, p->v.dtype, att_tensor_at(&p->v, seq->at, h, seq->k_at + j, 0),
-                 p->v.stride[3], p->value_dim, st->v);
+    features(&p->k, att_key_at(p, &p->k, seq, h, j), dk, st->k);
+    att_load_row(p->v.data, p->v.dtype, att_key_at(p, &p->v, seq, h, j), p->v.stride[3],
+                 p->value_dim, st->v);
     for (int64_t c = 0; c < dk; c++) {
         st->z[c] += st->k[c];
         att_axpy(st->k[c], st->v, w->columns, st->s + c * w->columns);
@@ -201,6 +201,8 @@ static att_status run(const att_kernel *self, att_op op, const att_problem *p, c
     layout(p, &w);
     if (s->bytes < (size_t)(w.slots * w.slot_floats) * sizeof(float))
         return ATT_NO_MEMORY;
+    if (!att_pages_exist(p))
+        return ATT_INVALID;
     w.room = s->data;
     w.carried = op == ATT_OP_RECUR;
     if (w.slots)

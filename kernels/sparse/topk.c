@@ -57,59 +57,95 @@ static bool layout(const att_problem *p, const att_value *params, job *w)
     return true;
 }
 
-/* Logits as integers of the same order, NaN above all; the map is its own inverse. */
-static void flip_order(float *x, int64_t n)
+/* Logits as integers of the same order, NaN above all, in place. */
+static void order(float *x, int64_t n)
 {
     for (int64_t c = 0; c < n; c += ATT_W) {
-        const att_vi bits = (att_vi)att_vf_load(x + c);
-        const att_vi sign = bits >> 31;
-        att_vf_store(x + c, (att_vf)(bits ^ (sign & 0x7fffffff)));
+        const att_vf value = att_vf_load(x + c);
+        const att_vi bits = (att_vi)att_vf_pick((att_vi)(value != value), att_vf_set(NAN), value);
+        att_vf_store(x + c, (att_vf)(bits ^ (bits >> 31 & 0x7fffffff)));
     }
+}
+
+/* The inverse; the map of a number's bits is its own. */
+static float number(int32_t key)
+{
+    const int32_t bits = key ^ (key >> 31 & 0x7fffffff);
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static int32_t key_at(const float *x, int64_t c)
+{
+    int32_t key;
+    memcpy(&key, x + c, sizeof key);
+    return key;
 }
 
 static int64_t count_from(const float *x, int64_t n, int32_t least)
 {
-    att_vi count = {0};
-    int32_t lane[ATT_W];
-    int64_t total = 0;
-    for (int64_t c = 0; c < n; c += ATT_W)
-        count -= (att_vi)((att_vi)att_vf_load(x + c) >= least);
-    memcpy(lane, &count, sizeof lane);
-    for (int i = 0; i < ATT_W; i++)
-        total += lane[i];
-    return total;
+    int64_t count = 0;
+    for (int64_t c = 0; c < n; c++)
+        count += key_at(x, c) >= least;
+    return count;
 }
 
-/* The keys j0 .. of the k largest of x[0..n) into l; x is padded to ATT_W with -inf, and a multiple
- * of ATT_W has room. */
+/* A key that at least k of x[0..n) reach: the least of k or more maxima of disjoint parts.  n is a
+ * multiple of ATT_W with n >= k. */
+static int32_t floor_of(const float *x, int64_t n, int64_t k)
+{
+    const int64_t parts = att_ceil_div(k, ATT_W) * ATT_W;
+    att_vi least = (att_vi){0} + INT32_MAX;
+    int32_t lane[ATT_W], low = INT32_MAX;
+
+    for (int64_t g = 0; g < parts; g += ATT_W) {
+        att_vi top = (att_vi)att_vf_load(x + g);
+        for (int64_t c = g + parts; c < n; c += parts) {
+            const att_vi next = (att_vi)att_vf_load(x + c);
+            const att_vi more = (att_vi)(next > top);
+            top = (more & next) | (~more & top);
+        }
+        const att_vi less = (att_vi)(top < least);
+        least = (less & top) | (~less & least);
+    }
+    memcpy(lane, &least, sizeof lane);
+    for (int i = 0; i < ATT_W; i++)
+        low = lane[i] < low ? lane[i] : low;
+    return low;
+}
+
+/* Of x[0..n), padded to ATT_W with -inf, the k < n largest into l: keys counted from j0, logits. */
 static void choose(float *x, int64_t n, int64_t j0, int64_t k, att_list *l)
 {
     const int64_t padded = att_round_up(n, ATT_W);
-    for (int64_t c = 0; c < n; c++)
-        x[c] = isnan(x[c]) ? NAN : x[c]; /* the positive one */
-    flip_order(x, padded);
-    int64_t lo = INT32_MIN, hi = (int64_t)INT32_MAX + 1, have = padded;
-    while (have != k && hi - lo > 1) { /* count(lo) >= k > count(hi) */
+    order(x, padded);
+    int64_t lo = floor_of(x, padded, k), hi = (int64_t)INT32_MAX + 1, have = 0, kept = 0;
+    for (int64_t c = 0; c < n; c++) {
+        l->j[have] = j0 + c;
+        l->x[have] = x[c];
+        have += key_at(x, c) >= lo;
+    }
+    const int64_t some = have;
+    while (have != k && hi - lo > 1) { /* count(lo) = have >= k > count(hi) */
         const int64_t mid = lo + (hi - lo) / 2;
-        const int64_t there = count_from(x, padded, (int32_t)mid);
+        const int64_t there = count_from(l->x, some, (int32_t)mid);
         if (there >= k)
             lo = mid, have = there;
         else
             hi = mid;
     }
-    int64_t ties = k;
+    int64_t ties = k; /* of keys equal to lo, the first few fill the budget */
     if (have > k)
-        ties = k - count_from(x, padded, (int32_t)lo + 1);
-    l->n = 0;
-    for (int64_t c = 0; c < n && l->n < k; c++) {
-        int32_t key;
-        memcpy(&key, x + c, sizeof key);
-        if (key < lo || (have > k && key == lo && ties-- <= 0))
+        ties = k - (lo < INT32_MAX ? count_from(l->x, some, (int32_t)(lo + 1)) : 0);
+    for (int64_t c = 0; c < some; c++) {
+        const int32_t key = key_at(l->x, c);
+        if (key < lo || (key == lo && ties-- <= 0))
             continue;
-        l->x[l->n] = x[c];
-        l->j[l->n++] = j0 + c;
+        l->j[kept] = l->j[c];
+        l->x[kept++] = number(key);
     }
-    flip_order(l->x, att_round_up(l->n, ATT_W));
+    l->n = kept;
 }
 
 static void one_row(const job *w, att_list *l, const att_row *row, float *x, int64_t j0)
@@ -155,7 +191,7 @@ static void scores(const job *w, const att_list *l, const att_row *row, int64_t 
     }
     for (int64_t j0 = lo; j0 < hi; j0 += ATT_TILE_KEYS) {
         const int64_t n = att_min(ATT_TILE_KEYS, hi - j0);
-        att_pack_keys(&p->k, l->seq->at, l->kv_head, l->seq->k_at + j0, n, dk, l->row, k);
+        att_pack_keys(p, l->seq, l->kv_head, j0, n, l->row, k);
         for (int64_t g = 0; g < rows; g += ATT_TILE_ROWS) {
             const int64_t some = att_min(ATT_TILE_ROWS, rows - g);
             att_tile_scores((int)some, q + g * dk, k, n, dk, w->rules.scale, tile);
@@ -226,6 +262,8 @@ static att_status run(const att_kernel *self, att_op op, const att_problem *p, c
         return status;
     if (!layout(p, s->params, &w) || s->bytes < (size_t)(w.slots * w.slot_floats) * sizeof(float))
         return ATT_NO_MEMORY;
+    if (!att_pages_exist(p))
+        return ATT_INVALID;
     w.room = s->data;
     w.allowed = allowed;
     if (w.tasks)

@@ -65,6 +65,18 @@ static inline bool try_allowed(const att_problem *p, const try_sequence *s, int6
            try_broadcast(&p->block_mask, b, h, i / p->block_q, j / p->block_k) != 0;
 }
 
+/* Element d of key j of KV head kv in x, which is k or v. */
+static inline double try_key_element(const att_problem *p, const try_sequence *s,
+                                     const att_tensor *x, int64_t b, int64_t kv, int64_t j,
+                                     int64_t d)
+{
+    if (!p->block_table.data)
+        return try_get(x, s->at, kv, s->k0 + j, d);
+    const int32_t *table = p->block_table.data;
+    const int32_t page = table[b * p->block_table.shape[3] + j / p->page_size];
+    return try_get(x, page, kv, j % p->page_size, d);
+}
+
 /* One row: o and its bound, [dv] each; LSE and its bound.  pairs: as select reports them, or NULL.
  */
 typedef struct try_row {
@@ -85,7 +97,7 @@ static inline try_key try_logit(const att_problem *p, const try_sequence *s, int
     double dot = 0, size = 0, x = 0;
     for (int64_t d = 0; d < p->head_dim; d++) {
         const double term = try_get(&p->q, s->at, h, s->q0 + i, d) *
-                            try_get(&p->k, s->at, kv, s->k0 + j, d);
+                            try_key_element(p, s, &p->k, b, kv, j, d);
         dot += term, size += fabs(term);
     }
     dot *= scale, size *= fabs(scale);
@@ -150,12 +162,12 @@ static inline void try_reference(const att_problem *p, int64_t b, int64_t h, int
     for (int64_t d = 0; d < p->value_dim; d++) {
         double o = 0, size = 0, first = 0, apart = 0, all = 0;
         for (int64_t c = 0; c < n; c++) {
-            const double v = try_get(&p->v, s.at, kv, s.k0 + key[c].j, d);
+            const double v = try_key_element(p, &s, &p->v, b, kv, key[c].j, d);
             o += key[c].p / sum * v;
             size += key[c].p / sum * fabs(v);
         }
         for (int64_t c = 0; c < n; c++) {
-            const double v = try_get(&p->v, s.at, kv, s.k0 + key[c].j, d);
+            const double v = try_key_element(p, &s, &p->v, b, kv, key[c].j, d);
             first += key[c].p / sum * fabs(v - o * share) * expm1(key[c].b);
             apart += key[c].p / sum * fabs(v - o * share);
             all += fmax(fabs(v), fabs(v - o));

@@ -112,6 +112,9 @@ CASE(block_mask_wider_than_a_tile, SHAPE(1, 4, 2, 30, 300, 8, 8), .block = 100,
 CASE(used_lengths, SHAPE(3, 4, 2, 17, 70, 16, 16), .lengths = 1, .causal = ATT_CAUSAL_BOTTOM_RIGHT)
 CASE(packed_sequences_with_an_empty_one, SHAPE(4, 4, 2, 30, 90, 16, 8), .packed = 1,
      .causal = ATT_CAUSAL_BOTTOM_RIGHT)
+CASE(pages_of_three, USUAL, .paged = 3, .lengths = 1, .causal = ATT_CAUSAL_BOTTOM_RIGHT)
+CASE(pages_of_one, USUAL, .paged = 1, .bias = 1)
+CASE(pages_wider_than_a_tile, SHAPE(2, 4, 2, 5, 300, 8, 8), .paged = 100, .layout = TRY_BSHD)
 CASE(heads_inside_rows, USUAL, .layout = TRY_BSHD)
 CASE(negative_strides, USUAL, .layout = TRY_BACKWARD)
 CASE(every_other_element, USUAL, .layout = TRY_SPREAD)
@@ -197,6 +200,29 @@ static void a_row_of_minus_infinity_is_nan_not_empty(void)
         CU_ASSERT_EQUAL(try_call(k, ATT_OP_ATTEND, &t.p, defaults(k, values), &host, NULL), ATT_OK);
         CU_ASSERT(isnan(try_get(&t.p.out, 0, 0, 0, 0)));
         CU_ASSERT(isnan(try_get(&t.p.lse, 0, 0, 0, 0)));
+        att_host_drop(&host);
+        try_drop(&t);
+    }
+}
+
+static void a_page_that_does_not_exist_is_invalid(void)
+{
+    for (int n = 0; EXACT[n]; n++) {
+        const att_kernel *k = try_kernel(EXACT[n]);
+        att_value values[8];
+        try_spec spec = PLAIN;
+        spec.paged = 16, spec.dtype = storage(EXACT[n]);
+        try_problem t;
+        att_host host;
+        try_make(&t, &spec, 5);
+        CU_ASSERT_EQUAL_FATAL(att_host_make(1, &host), ATT_OK);
+        int32_t *table = t.p.block_table.data;
+        table[1] = (int32_t)t.p.k.shape[0];
+        CU_ASSERT_EQUAL(try_call(k, ATT_OP_ATTEND, &t.p, defaults(k, values), &host, NULL),
+                        ATT_INVALID);
+        table[1] = -1;
+        CU_ASSERT_EQUAL(try_call(k, ATT_OP_ATTEND, &t.p, defaults(k, values), &host, NULL),
+                        ATT_INVALID);
         att_host_drop(&host);
         try_drop(&t);
     }
@@ -324,7 +350,7 @@ static void contradictions_are_refused_with_a_reason(void)
                 t.p.flags = 1, want = ATT_UNSUPPORTED;
                 break;
             case 5:
-                t.p.page_size = 16, want = ATT_UNSUPPORTED;
+                t.p.page_size = 16;
                 break;
             default:
                 t.p.q.dtype = 99, want = ATT_UNSUPPORTED;
@@ -374,6 +400,10 @@ int main(void)
         {"block_mask_wider_than_a_tile", block_mask_wider_than_a_tile},
         {"used_lengths", used_lengths},
         {"packed_sequences_with_an_empty_one", packed_sequences_with_an_empty_one},
+        {"pages_of_three", pages_of_three},
+        {"pages_of_one", pages_of_one},
+        {"pages_wider_than_a_tile", pages_wider_than_a_tile},
+        {"a_page_that_does_not_exist_is_invalid", a_page_that_does_not_exist_is_invalid},
         {"heads_inside_rows", heads_inside_rows},
         {"negative_strides", negative_strides},
         {"every_other_element", every_other_element},

@@ -37,7 +37,8 @@ typedef struct try_spec {
                */
     int mask; /* 1 full, 2 a key, 3 a row, 4 hides everything from every other row */
     int sinks, alibi, block, positions, lengths, packed;
-    int values; /* 0 normal, 1 logits near -7e4, 2 a late key of +200, 3 V up to 1e4 */
+    int64_t paged; /* page size; pages in a scattered order, some shared by two sequences */
+    int values;    /* 0 normal, 1 logits near -7e4, 2 a late key of +200, 3 V up to 1e4 */
 } try_spec;
 
 #define TRY_BUFFERS 24
@@ -194,8 +195,10 @@ static inline void try_make(try_problem *t, const try_spec *s, uint64_t seed)
     p->causal = s->causal, p->softcap = s->cap;
     p->window_left = s->left1 - 1, p->window_right = s->right1 - 1;
     p->q = try_tensor(t, s->dtype, s->layout, b, s->hq, s->sq, s->dk);
-    p->k = try_tensor(t, s->dtype, s->layout, b, s->hkv, s->skv, s->dk);
-    p->v = try_tensor(t, s->dtype, s->layout, b, s->hkv, s->skv, s->dv);
+    const int64_t each = s->paged ? (s->skv + s->paged - 1) / s->paged : 0;
+    const int64_t bk = s->paged ? each + s->b : b, rows = s->paged ? s->paged : s->skv;
+    p->k = try_tensor(t, s->dtype, s->layout, bk, s->hkv, rows, s->dk);
+    p->v = try_tensor(t, s->dtype, s->layout, bk, s->hkv, rows, s->dv);
     p->out = try_tensor(t, s->dtype, s->layout, b, s->hq, s->sq, s->dv);
     p->lse = try_tensor(t, ATT_F32, TRY_DENSE, 1, b, s->hq, s->sq);
     try_fill(&p->q, &rng, 1.0, s->values == 1 ? 60.0 : 0.0);
@@ -204,6 +207,12 @@ static inline void try_make(try_problem *t, const try_spec *s, uint64_t seed)
     for (int64_t d = 0; d < s->dk && s->values == 2 && b > 0 && s->skv > 0 && s->sq > 0; d++)
         try_put(&p->k, 0, 0, s->skv - 1, d,
                 try_get(&p->q, 0, 0, s->sq - 1, d) * 200.0 / sqrt((double)s->dk));
+    if (s->paged) {
+        p->page_size = s->paged;
+        p->block_table = try_tensor(t, ATT_I32, TRY_DENSE, 1, 1, s->b, each);
+        for (int64_t n = 0; n < s->b * each; n++)
+            ((int32_t *)p->block_table.data)[n] = (int32_t)((n * 5 + 1) % bk);
+    }
     if (s->bias)
         try_fill_bias(t, &rng);
     if (s->mask)
