@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attest run with kernels that misbehave: each is named for what it did, and a good kernel's case
+ * beside it is measured all the same. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/tests/suite.h"
+#include "core/exit.h"
+#include "core/result.h"
+
+static char room[PATH_MAX]; /* build/PROFILE */
+
+static void find_room(void)
+{
+    ssize_t n = readlink("/proc/self/exe", room, sizeof room - 1);
+
+    CU_ASSERT_FATAL(n > 0);
+    room[n] = '\0';
+    for (int i = 0; i < 4; i++) {
+        char *slash = strrchr(room, '/');
+        CU_ASSERT_FATAL(slash != NULL);
+        *slash = '\0';
+    }
+}
+
+/* Runs a plugin's case and a good kernel's; the exit code, and the result if there is one. */
+static int run(const char *plugin, att_result *result)
+{
+    char command[3 * PATH_MAX], folder[] = "/tmp/att_run_XXXXXX", path[PATH_MAX];
+    att_why why = {""};
+
+    find_room();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(command, sizeof command,
+             "'%s/attest' run --quiet --timeout 2 --out '%s' --case 'parity "
+             "plugin:%s/harness/core/tests/plugins/%s.so#ill lse=0' --case 'parity naive_blas lse=0' "
+             ">'%s/out' 2>'%s/err'",
+             room, folder, room, plugin, folder, folder);
+    int status = system(command);
+    snprintf(path, sizeof path, "%s/latest/result.json", folder);
+    if (access(path, R_OK) == 0)
+        CU_ASSERT_EQUAL_FATAL(att_result_read(path, result, &why), ATT_OK);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CU_ASSERT_EQUAL(system(command), 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The plugin's record; the other one has passed. */
+static const att_record *culprit(const att_result *result)
+{
+    CU_ASSERT_EQUAL_FATAL(result->n_records, 2);
+    const att_record *a = &result->records[0], *b = &result->records[1];
+    const att_record *ill = strncmp(a->kernel, "plugin:", 7) == 0 ? a : b;
+    CU_ASSERT_EQUAL((ill == a ? b : a)->status, ATT_PASS);
+    return ill;
+}
+
+static void a_crash_is_recorded_with_its_signal(void)
+{
+    att_result result = {0};
+
+    CU_ASSERT_EQUAL(run("crashes", &result), ATT_EXIT_FAIL);
+    const att_record *r = culprit(&result);
+    CU_ASSERT_EQUAL(r->status, ATT_CRASH);
+    CU_ASSERT_EQUAL(r->signal, 11);
+    att_result_clear(&result);
+}
+
+static void a_hang_is_a_timeout(void)
+{
+    att_result result = {0};
+
+    CU_ASSERT_EQUAL(run("hangs", &result), ATT_EXIT_FAIL);
+    CU_ASSERT_EQUAL(culprit(&result)->status, ATT_TIMEOUT);
+    att_result_clear(&result);
+}
+
+/* Past the output lies a red zone or a page that can't be written: both name the kernel. */
+static void a_write_past_the_output_is_attributed(void)
+{
+    att_result result = {0};
+
+    CU_ASSERT_EQUAL(run("overwrites", &result), ATT_EXIT_FAIL);
+    const att_record *r = culprit(&result);
+    const att_metric *red = att_record_metric(r, "redzone");
+    CU_ASSERT_TRUE(r->status == ATT_CRASH || (r->status == ATT_FAIL && red && red->value > 0));
+    att_result_clear(&result);
+}
+
+static void a_nan_is_counted_and_fails(void)
+{
+    att_result result = {0};
+
+    CU_ASSERT_EQUAL(run("nans", &result), ATT_EXIT_FAIL);
+    const att_record *r = culprit(&result);
+    const att_metric *m = att_record_metric(r, "nonfinite");
+    CU_ASSERT_EQUAL(r->status, ATT_FAIL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->value, 16 * 8);
+    att_result_clear(&result);
+}
+
+static void hunger_is_a_crash_that_says_out_of_memory(void)
+{
+    att_result result = {0};
+
+    CU_ASSERT_EQUAL(run("hungry", &result), ATT_EXIT_FAIL);
+    const att_record *r = culprit(&result);
+    CU_ASSERT_EQUAL(r->status, ATT_CRASH);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(r->reason);
+    CU_ASSERT_PTR_NOT_NULL(strstr(r->reason, "out of memory"));
+    att_result_clear(&result);
+}
+
+static void a_plugin_that_does_not_load_is_a_usage_error(void)
+{
+    static const char *const plugins[] = {"dies_loading", "other_abi", "nowhere"};
+    att_result result = {0};
+
+    for (size_t i = 0; i < sizeof plugins / sizeof *plugins; i++) {
+        CU_ASSERT_EQUAL(run(plugins[i], &result), ATT_EXIT_USAGE);
+        CU_ASSERT_EQUAL(result.n_records, 0);
+    }
+}
+
+int main(void)
+{
+    static const CU_TestInfo tests[] = {
+        {"a_crash_is_recorded_with_its_signal", a_crash_is_recorded_with_its_signal},
+        {"a_hang_is_a_timeout", a_hang_is_a_timeout},
+        {"a_write_past_the_output_is_attributed", a_write_past_the_output_is_attributed},
+        {"a_nan_is_counted_and_fails", a_nan_is_counted_and_fails},
+        {"hunger_is_a_crash_that_says_out_of_memory", hunger_is_a_crash_that_says_out_of_memory},
+        {"a_plugin_that_does_not_load_is_a_usage_error",
+         a_plugin_that_does_not_load_is_a_usage_error},
+        CU_TEST_INFO_NULL};
+
+    return att_suite_run("run", tests);
+}
