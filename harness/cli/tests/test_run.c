@@ -34,11 +34,12 @@ static int run(const char *plugin, att_result *result)
 
     find_room();
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-    snprintf(command, sizeof command,
-             "'%s/attest' run --quiet --timeout 2 --out '%s' --case 'parity "
-             "plugin:%s/harness/core/tests/plugins/%s.so#ill lse=0' --case 'parity naive_blas lse=0' "
-             ">'%s/out' 2>'%s/err'",
-             room, folder, room, plugin, folder, folder);
+    snprintf(
+        command, sizeof command,
+        "'%s/attest' run --quiet --timeout 2 --out '%s' --case 'parity "
+        "plugin:%s/harness/core/tests/plugins/%s.so#ill lse=0' --case 'parity naive_blas lse=0' "
+        ">'%s/out' 2>'%s/err'",
+        room, folder, room, plugin, folder, folder);
     int status = system(command);
     snprintf(path, sizeof path, "%s/latest/result.json", folder);
     if (access(path, R_OK) == 0)
@@ -126,6 +127,22 @@ static void a_plugin_that_does_not_load_is_a_usage_error(void)
     }
 }
 
+/* What repro prints of a known bug names it; its exit code is the case's. */
+static void repro_names_the_fault_of_a_known_bug(void)
+{
+    char command[3 * PATH_MAX];
+
+    find_room();
+    snprintf(
+        command, sizeof command,
+        "out=$('%s/attest' repro 'parity causal_top_left sq=8 sk=33 causal=br seed=7'); code=$?; "
+        "case $out in *'looks like causal_top_left'*) exit $code;; esac; exit 99",
+        room);
+    int status = system(command);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), ATT_EXIT_FAIL);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -136,6 +153,7 @@ int main(void)
         {"hunger_is_a_crash_that_says_out_of_memory", hunger_is_a_crash_that_says_out_of_memory},
         {"a_plugin_that_does_not_load_is_a_usage_error",
          a_plugin_that_does_not_load_is_a_usage_error},
+        {"repro_names_the_fault_of_a_known_bug", repro_names_the_fault_of_a_known_bug},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("run", tests);
