@@ -26,7 +26,8 @@ static att_status run_text(att_ctx *x, att_lm *lm, const att_variant *variant, c
     if (status == ATT_OK && !*out)
         status = ATT_NO_MEMORY;
     if (status == ATT_OK) {
-        att_lm_segment s = {.kv = kv, .tokens = text->id, .n = n, .logits = *out, .logits_from = n - rows};
+        att_lm_segment s = {
+            .kv = kv, .tokens = text->id, .n = n, .logits = *out, .logits_from = n - rows};
         status = att_lm_forward(lm, &attention, &s, 1, att_ctx_why_buffer(x));
     }
     att_kv_close(kv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lm.needle: "One of the special magic numbers for {word} is: {7 digits}." hidden in prose, asked for
- * after a context of `len` tokens (RULER, Hsieh et al. 2024, single needle with several keys).
+/* lm.needle: "One of the special magic numbers for {word} is: {7 digits}." hidden in prose, asked
+ * for after a context of `len` tokens (RULER, Hsieh et al. 2024, single needle with several keys).
  *
  * KEYS needles share a context, which is prefilled once and forked for each question.  The question
  * and the gold digits are fed together: exact match is argmax = gold at each digit, which is what
@@ -26,24 +26,13 @@ typedef struct needle {
     float *logits;
 } needle;
 
-static att_status add(att_ctx *x, const att_lm *lm, lm_ids *ids, const char *format, const char *word,
-                      const char *digits)
+static att_status add(att_ctx *x, const att_lm *lm, lm_ids *ids, const char *format,
+                      const char *word, const char *digits)
 {
     char text[1024];
 
     snprintf(text, sizeof text, format, word, digits);
     return lm_ids_add(x, lm, ids, text);
-}
-
-/* Prose up to `until` tokens. */
-static att_status fill(att_ctx *x, const att_lm *lm, const lm_lines *prose, att_rng *rng, size_t until,
-                       lm_ids *ids)
-{
-    att_status status = ATT_OK;
-
-    while (status == ATT_OK && ids->n < until)
-        status = add(x, lm, ids, " %s%s", prose->line[att_rng_below(rng, prose->n)], "");
-    return status;
 }
 
 static void choose(att_rng *rng, const lm_lines *words, needle *needles)
@@ -71,6 +60,8 @@ static att_status compose(att_ctx *x, const att_lm *lm, size_t len, needle *need
     att_status status = lm_lines_read(x, "prose", &prose);
 
     if (status == ATT_OK)
+        att_rng_shuffle(&rng, prose.line, prose.n, sizeof *prose.line);
+    if (status == ATT_OK)
         status = lm_lines_read(x, "words", &words);
     if (status == ATT_OK)
         choose(&rng, &words, needles);
@@ -78,15 +69,15 @@ static att_status compose(att_ctx *x, const att_lm *lm, size_t len, needle *need
         double u = ((double)(KEYS - k) - 0.25 - 0.5 * att_rng_unit(&rng)) / KEYS;
         double back = (double)(len - 64) * u * u + 40;
         size_t at = (double)len > back ? len - (size_t)back : 0;
-        status = fill(x, lm, &prose, &rng, at, ids);
+        status = lm_fill(x, lm, &prose, at, ids);
         needles[k].at = ids->n;
         if (status == ATT_OK)
-            status = add(x, lm, ids, " One of the special magic numbers for %s is: %s.", needles[k].word,
-                         needles[k].digits);
+            status = add(x, lm, ids, " One of the special magic numbers for %s is: %s.",
+                         needles[k].word, needles[k].digits);
         needles[k].end = ids->n;
     }
     if (status == ATT_OK)
-        status = fill(x, lm, &prose, &rng, len, ids);
+        status = lm_fill(x, lm, &prose, len, ids);
     lm_lines_drop(&prose);
     lm_lines_drop(&words);
     return status;
@@ -95,13 +86,13 @@ static att_status compose(att_ctx *x, const att_lm *lm, size_t len, needle *need
 /* The question, its gold digits as targets. */
 static att_status ask(att_ctx *x, const att_lm *lm, needle *n)
 {
-    att_status status =
-        add(x, lm, &n->question,
-            "\nWhat is the special magic number for %s mentioned in the provided text?%s", n->word, "");
+    att_status status = add(
+        x, lm, &n->question,
+        "\nWhat is the special magic number for %s mentioned in the provided text?%s", n->word, "");
     if (status == ATT_OK)
         status = add(x, lm, &n->question,
-                     " The special magic number for %s mentioned in the provided text is: %s", n->word,
-                     n->digits);
+                     " The special magic number for %s mentioned in the provided text is: %s",
+                     n->word, n->digits);
     if (status != ATT_OK)
         return status;
     n->targets = malloc(n->question.n * sizeof *n->targets);
@@ -110,9 +101,8 @@ static att_status ask(att_ctx *x, const att_lm *lm, needle *n)
     if (!n->targets || !n->logprob || !n->logits)
         return ATT_NO_MEMORY;
     for (size_t i = 0; i < n->question.n; i++)
-        n->targets[i] = i + 1 < n->question.n && i + 1 >= n->question.n - DIGITS
-                            ? n->question.id[i + 1]
-                            : -1;
+        n->targets[i] =
+            i + 1 < n->question.n && i + 1 >= n->question.n - DIGITS ? n->question.id[i + 1] : -1;
     return ATT_OK;
 }
 
@@ -164,7 +154,8 @@ static void record(att_ctx *x, const tally *t)
         if (t->n[i] > 0) {
             att_interval ci = att_wilson(t->hits[i], t->n[i], 0.95);
             att_ctx_record_n(x, hits[i], t->hits[i] / t->n[i], (int64_t)t->n[i], ci.lo, ci.hi);
-            att_ctx_record_n(x, nll[i], t->nll[i] / t->n[i], (int64_t)t->n[i], (double)NAN, (double)NAN);
+            att_ctx_record_n(x, nll[i], t->nll[i] / t->n[i], (int64_t)t->n[i], (double)NAN,
+                             (double)NAN);
         }
     att_interval ci = att_wilson(t->hits[0] + t->hits[1], KEYS, 0.95);
     att_ctx_record_n(x, "accuracy", (t->hits[0] + t->hits[1]) / KEYS, KEYS, ci.lo, ci.hi);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,4 +142,92 @@ att_status lm_ids_add(att_ctx *x, const att_lm *lm, lm_ids *ids, const char *tex
     ids->n += n;
     free(more);
     return ATT_OK;
+}
+
+att_status lm_ids_printf(att_ctx *x, const att_lm *lm, lm_ids *ids, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return lm_ids_add(x, lm, ids, text);
+}
+
+att_status lm_fill(att_ctx *x, const att_lm *lm, lm_lines *prose, size_t until, lm_ids *ids)
+{
+    att_status status = ATT_OK;
+
+    while (status == ATT_OK && ids->n < until)
+        status = lm_ids_printf(x, lm, ids, " %s", prose->line[prose->next++ % prose->n]);
+    return status;
+}
+
+att_status lm_first_token(att_ctx *x, const att_lm *lm, const char *text, int32_t *out)
+{
+    lm_ids ids = {0};
+    att_status status = lm_ids_add(x, lm, &ids, text);
+
+    if (status == ATT_OK && ids.n == 0) {
+        att_ctx_why(x, "'%s' has no token", text);
+        status = ATT_INVALID;
+    }
+    if (status == ATT_OK)
+        *out = ids.id[0];
+    free(ids.id);
+    return status;
+}
+
+att_status lm_draw(att_ctx *x, const lm_lines *lines, att_rng *rng, size_t count, const char **out)
+{
+    const char **order = malloc(lines->n * sizeof *order);
+
+    if (!order)
+        return ATT_NO_MEMORY;
+    if (lines->n < count) {
+        att_ctx_why(x, "a word list holds %zu lines, %zu are needed", lines->n, count);
+        free(order);
+        return ATT_CORRUPT;
+    }
+    memcpy(order, lines->line, lines->n * sizeof *order);
+    att_rng_shuffle(rng, order, lines->n, sizeof *order);
+    memcpy(out, order, count * sizeof *out);
+    free(order);
+    return ATT_OK;
+}
+
+att_status lm_ask(att_ctx *x, att_lm *lm, const lm_ids *context, const lm_ids *questions, size_t n,
+                  float *logits)
+{
+    lm_glue glue = {.x = x, .variant = att_ctx_variant(x)};
+    att_lm_attention attention = lm_attention(&glue);
+    att_lm_segment segments[LM_QUESTIONS_MOST] = {{0}};
+    att_kv *kv = NULL, *fork[LM_QUESTIONS_MOST] = {NULL};
+    att_why *why = att_ctx_why_buffer(x);
+    int64_t vocabulary = att_lm_shape_of(lm).vocabulary;
+    att_status status = n <= LM_QUESTIONS_MOST ? ATT_OK : ATT_INVALID;
+
+    if (status == ATT_OK)
+        status = att_kv_make(lm, (int64_t)context->n + 128, &kv, why);
+    if (status == ATT_OK) {
+        att_lm_segment all = {.kv = kv, .tokens = context->id, .n = (int64_t)context->n};
+        status = att_lm_forward(lm, &attention, &all, 1, why);
+    }
+    for (size_t i = 0; i < n && status == ATT_OK; i++) {
+        status = att_kv_fork(kv, &fork[i], why);
+        segments[i] = (att_lm_segment){.kv = fork[i],
+                                       .tokens = questions[i].id,
+                                       .n = (int64_t)questions[i].n,
+                                       .logits = logits + (int64_t)i * vocabulary,
+                                       .logits_from = (int64_t)questions[i].n - 1};
+    }
+    if (status == ATT_OK)
+        status = att_lm_forward(lm, &attention, segments, n, why);
+    if (status == ATT_OK)
+        lm_record_cost(&glue);
+    for (size_t i = 0; i < n && n <= LM_QUESTIONS_MOST; i++)
+        att_kv_close(fork[i]);
+    att_kv_close(kv);
+    return status;
 }
