@@ -14,7 +14,7 @@
 #include "base/stats.h"
 #include "lm_session.h"
 
-#define PAIRS 4
+#define PAIRS 6
 
 typedef struct pair {
     const char *woman, *man, *place;

@@ -47,7 +47,8 @@ static void choose(att_rng *rng, const lm_lines *words, needle *needles)
         snprintf(needles[k].word, sizeof needles[k].word, "%s",
                  words->line[(order ? order[k % words->n] : k) % words->n]);
         for (int d = 0; d < DIGITS; d++)
-            needles[k].digits[d] = (char)('0' + att_rng_below(rng, 10));
+            needles[k].digits[d] =
+                (char)('0' + (d ? att_rng_below(rng, 10) : 1 + att_rng_below(rng, 9)));
     }
     free(order);
 }
@@ -86,13 +87,10 @@ static att_status compose(att_ctx *x, const att_lm *lm, size_t len, needle *need
 /* The question, its gold digits as targets. */
 static att_status ask(att_ctx *x, const att_lm *lm, needle *n)
 {
-    att_status status = add(
-        x, lm, &n->question,
-        "\nWhat is the special magic number for %s mentioned in the provided text?%s", n->word, "");
-    if (status == ATT_OK)
-        status = add(x, lm, &n->question,
-                     " The special magic number for %s mentioned in the provided text is: %s",
-                     n->word, n->digits);
+    att_status status =
+        add(x, lm, &n->question,
+            "\n\nThe special magic number for %s mentioned in the provided text is: %s", n->word,
+            n->digits);
     if (status != ATT_OK)
         return status;
     n->targets = malloc(n->question.n * sizeof *n->targets);
