@@ -41,7 +41,7 @@ static att_status number_token(att_ctx *x, const att_lm *lm, size_t i, int32_t *
 
 static att_status choose(att_ctx *x, const att_lm *lm, att_rng *rng, fact *facts, size_t n)
 {
-    const char *things[MOST], *towns[MOST], *colours[MOST];
+    const char *things[MOST] = {NULL}, *towns[MOST] = {NULL}, *colours[MOST] = {NULL};
     lm_lines a = {0}, b = {0}, c = {0};
     char text[64];
     att_status status = lm_lines_read(x, "buildings", &a);
@@ -119,7 +119,7 @@ static att_status ask(att_ctx *x, const att_lm *lm, const fact *facts, size_t n,
 static size_t named(const fact *facts, const float *logits, int64_t vocabulary, size_t n, size_t i,
                     double *margin)
 {
-    double odds[MOST], best = -(double)INFINITY, other = best;
+    double odds[MOST] = {0}, best = -(double)INFINITY, other = best;
     size_t at = 0;
 
     for (size_t k = 0; k < n; k++) {

@@ -48,6 +48,8 @@ static double log_sum(const float *row, int64_t n, int64_t *best)
             *best = i;
     for (int64_t i = 0; i < n; i++)
         sum += exp((double)row[i] - (double)row[*best]);
+    /* cppcheck-suppress invalidFunctionArg ; of an empty row the logarithm is -inf, as it should be
+     */
     return (double)row[*best] + log(sum);
 }
 

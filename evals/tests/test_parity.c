@@ -28,7 +28,7 @@ static void open_house(void)
     att_why why = {""};
     size_t n = 0;
 
-    while (t->kernels[n] && n < HOUSE - 5) {
+    while (n < HOUSE - 5 && t->kernels[n]) {
         house[n] = t->kernels[n];
         n++;
     }

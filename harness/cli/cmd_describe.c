@@ -66,4 +66,5 @@ static int run(const att_cli *cli, int argc, char **argv)
     return fclose(f) == 0 ? ATT_EXIT_PASS : ATT_EXIT_INCOMPLETE;
 }
 
-const att_verb att_verb_describe = {"describe", "FILE.so", "what a plugin declares", NULL, run, true};
+const att_verb att_verb_describe = {"describe", "FILE.so", "what a plugin declares",
+                                    NULL,       run,       true};

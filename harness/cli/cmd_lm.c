@@ -79,6 +79,8 @@ static double log_sum_exp(const float *x, int64_t n)
         top = fmax(top, (double)x[i]);
     for (int64_t i = 0; i < n; i++)
         sum += exp((double)x[i] - top);
+    /* cppcheck-suppress invalidFunctionArg ; of an empty row the logarithm is -inf, as it should be
+     */
     return top + log(sum);
 }
 

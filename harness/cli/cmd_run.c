@@ -29,19 +29,27 @@ typedef struct options {
 } options;
 
 static const att_option table[] = {
-    {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL, "ci/suites/NAME.json, or a file"},
+    {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
+     "ci/suites/NAME.json, or a file"},
     {"eval", ATT_OPTION_LIST, offsetof(options, evals), "GLOB", NULL, "only these measures"},
     {"kernel", ATT_OPTION_LIST, offsetof(options, kernels), "GLOB", NULL, "only these kernels"},
-    {"plugin", ATT_OPTION_LIST, offsetof(options, plugins), "FILE.so[#NAME]", NULL, "a kernel of yours"},
+    {"plugin", ATT_OPTION_LIST, offsetof(options, plugins), "FILE.so[#NAME]", NULL,
+     "a kernel of yours"},
     {"case", ATT_OPTION_LIST, offsetof(options, cases), "LINE", NULL, "this case"},
-    {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991", "in place of the suite's seeds"},
+    {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
+     "in place of the suite's seeds"},
     {"model", ATT_OPTION_TEXT, offsetof(options, model), "FILE", NULL, "a GGUF file"},
-    {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64", "processes; default: one a processor"},
-    {"timeout", ATT_OPTION_REAL, offsetof(options, timeout), "SECONDS", "0.1:86400", "for one case"},
-    {"memory", ATT_OPTION_REAL, offsetof(options, memory), "GIB", "1:1024", "address space of a worker"},
+    {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",
+     "processes; default: one a processor"},
+    {"timeout", ATT_OPTION_REAL, offsetof(options, timeout), "SECONDS", "0.1:86400",
+     "for one case"},
+    {"memory", ATT_OPTION_REAL, offsetof(options, memory), "GIB", "1:1024",
+     "address space of a worker"},
     {"out", ATT_OPTION_TEXT, offsetof(options, out), "DIR", NULL, "where runs go; default: runs"},
-    {"resume", ATT_OPTION_TEXT, offsetof(options, resume), "RUN", NULL, "go on with an interrupted run"},
-    {"dry-run", ATT_OPTION_FLAG, offsetof(options, dry_run), NULL, NULL, "print the plan and its cost"},
+    {"resume", ATT_OPTION_TEXT, offsetof(options, resume), "RUN", NULL,
+     "go on with an interrupted run"},
+    {"dry-run", ATT_OPTION_FLAG, offsetof(options, dry_run), NULL, NULL,
+     "print the plan and its cost"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
     {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
     {0}};
@@ -64,7 +72,8 @@ static att_status make_plan(const options *o, att_registry *r, att_run_plan *pla
     }
     for (size_t i = 0; i < o->evals.n; i++)
         evals[i] = o->evals.at[i];
-    att_plan_filter filter = {o->evals.n ? evals : NULL, n ? kernels : NULL, o->seed >= 0 ? &seed : NULL};
+    att_plan_filter filter = {o->evals.n ? evals : NULL, n ? kernels : NULL,
+                              o->seed >= 0 ? &seed : NULL};
     for (size_t i = 0; i < o->cases.n && status == ATT_OK; i++)
         status = att_plan_add_line(plan, r, o->cases.at[i], why);
     if (status == ATT_OK && (o->suite || !o->cases.n)) {
@@ -112,7 +121,8 @@ static bool write_plan(const att_run_plan *plan, const char *path)
 }
 
 /* Makes DIR/<UTC>-<sha8> and the link DIR/latest. */
-static att_status make_folder(const char *base, const char *hash, char *out, size_t size, att_why *why)
+static att_status make_folder(const char *base, const char *hash, char *out, size_t size,
+                              att_why *why)
 {
     char stamp[17], link[4200], temporary[4300];
 
@@ -177,7 +187,8 @@ static void print_failures(const att_result *result)
         fprintf(stderr, "%-7s %s\n        %s\n", att_outcome_name(r->status), r->id,
                 r->reason ? r->reason : "");
         for (size_t d = 0; d < r->n_diagnoses; d++)
-            fprintf(stderr, "        looks like %s: %s\n", r->diagnoses[d].fault, r->diagnoses[d].text);
+            fprintf(stderr, "        looks like %s: %s\n", r->diagnoses[d].fault,
+                    r->diagnoses[d].text);
         fprintf(stderr, "        attest repro '%s'\n", r->line);
     }
 }
@@ -210,8 +221,8 @@ static void print_summary(const att_result *result, const char *folder, int code
 }
 
 /* What makes a journal's row valid for this run: this binary, this machine, this model. */
-static att_status stamp_of(const att_cli *cli, const options *o, const att_result *result, char *out,
-                           size_t size, att_why *why)
+static att_status stamp_of(const att_cli *cli, const options *o, const att_result *result,
+                           char *out, size_t size, att_why *why)
 {
     size_t length = 0;
     char *self = att_file_read(cli->self, (size_t)1 << 30, &length);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attest worker: what `run` starts for each processor; messages on descriptors 3 (in) and 4 (out). */
+/* attest worker: what `run` starts for each processor; messages on descriptors 3 (in) and 4 (out).
+ */
 #include "cli.h"
 
 #include <stdio.h>
@@ -38,5 +39,5 @@ static int run(const att_cli *cli, int argc, char **argv)
     return code;
 }
 
-const att_verb att_verb_worker = {"worker", "", "measure cases leased over a pipe", table, run,
-                                  true};
+const att_verb att_verb_worker = {"worker", "",  "measure cases leased over a pipe",
+                                  table,    run, true};

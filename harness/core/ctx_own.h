@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a worker makes the context that an eval sees (ctx.h), and takes the measurements out of it. */
+/* How a worker makes the context that an eval sees (ctx.h), and takes the measurements out of it.
+ */
 #ifndef ATT_CTX_OWN_H
 #define ATT_CTX_OWN_H
 

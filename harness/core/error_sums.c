@@ -53,6 +53,8 @@ void att_error_weigh(const att_error_keys *k, double u_acc, work *w, att_error_s
             keys_total = total;
     }
     w->top = top;
+    /* cppcheck-suppress invalidFunctionArg ; of an empty row the logarithm is -inf, as it should be
+     */
     w->log_total = log(total);
     out->lse = keys > 0 ? top + log(keys_total) : -(double)INFINITY;
     if (!(keys_total > 0) && keys > 0) { /* the sink dwarfs every key: start again without it */

@@ -176,7 +176,8 @@ static att_status each_value(expansion *x, const cJSON *at, const att_buf *befor
             status = ATT_CORRUPT;
         } else {
             put_pair(&params, at->string, text.data ? text.data : "");
-            status = params.failed ? no_memory(why) : each_value(x, at->next, &params, kernels, why);
+            status = params.failed ? no_memory(why)
+                                   : each_value(x, at->next, &params, kernels, why);
         }
         if (status != ATT_OK)
             break;
@@ -250,7 +251,8 @@ static att_status suite_row(att_run_plan *plan, att_registry *r, const cJSON *ro
 {
     const cJSON *kernels = att_json_get(row, "kernels"), *params = att_json_get(row, "params");
     const cJSON *seeds = att_json_get(row, "seeds"), *required = att_json_get(row, "required"), *s;
-    expansion x = {.plan = plan, .registry = r, .filter = filter, .required = !cJSON_IsFalse(required)};
+    expansion x = {
+        .plan = plan, .registry = r, .filter = filter, .required = !cJSON_IsFalse(required)};
     double budget = 0;
     att_buf none = {0};
 
@@ -268,9 +270,9 @@ static att_status suite_row(att_run_plan *plan, att_registry *r, const cJSON *ro
         if (status != ATT_OK || (filter->seed && s != seeds->child))
             break;
         x.seed = filter->seed ? *filter->seed : (uint64_t)s->valuedouble;
-        status = att_json_get(params, "cover") ? each_covered(&x, params, kernels, why)
-                                               : each_value(&x, params ? params->child : NULL, &none,
-                                                            kernels, why);
+        status = att_json_get(params, "cover")
+                     ? each_covered(&x, params, kernels, why)
+                     : each_value(&x, params ? params->child : NULL, &none, kernels, why);
     }
     return status;
 }
@@ -325,7 +327,9 @@ static int by_place(const void *a, const void *b)
 {
     const place *x = a, *y = b;
 
-    return x->first != y->first ? (x->first < y->first ? -1 : 1) : x->at < y->at ? -1 : x->at > y->at;
+    return x->first != y->first ? (x->first < y->first ? -1 : 1)
+           : x->at < y->at      ? -1
+                                : x->at > y->at;
 }
 
 static int by_line(const void *a, const void *b)

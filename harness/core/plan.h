@@ -36,7 +36,8 @@ typedef struct att_plan_filter {
 
 /* One case line, required. */
 att_status att_plan_add_line(att_run_plan *plan, att_registry *r, const char *line, att_why *why);
-/* A suite (an array of rows in a JSON file).  CORRUPT or INVALID names file, row and what is wrong. */
+/* A suite (an array of rows in a JSON file).  CORRUPT or INVALID names file, row and what is wrong.
+ */
 att_status att_plan_add_suite(att_run_plan *plan, att_registry *r, const char *path,
                               const att_plan_filter *filter, att_why *why);
 /* Brings groups together and computes the hash; to be called once, last. */

@@ -11,7 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In the child: pipes on 3 and 4, output to the log, limits, exec.  Only async-signal-safe calls. */
+/* In the child: pipes on 3 and 4, output to the log, limits, exec.  Only async-signal-safe calls.
+ */
 static void become(const att_pool_command *c, char *const argv[], int in, int out, int log)
 {
     int a = fcntl(in, F_DUPFD, 10), b = fcntl(out, F_DUPFD, 10), null = open("/dev/null", O_RDONLY);
@@ -35,9 +36,13 @@ static void become(const att_pool_command *c, char *const argv[], int in, int ou
 att_status att_pool_start(const att_pool_command *c, att_pool_worker *out, att_why *why)
 {
     int down[2] = {-1, -1}, up[2] = {-1, -1};
-    char *argv[] = {(char *)(uintptr_t)c->self, "worker", "--datasets",
-                    (char *)(uintptr_t)c->datasets, c->model ? "--model" : NULL,
-                    (char *)(uintptr_t)c->model, NULL};
+    char *argv[] = {(char *)(uintptr_t)c->self,
+                    "worker",
+                    "--datasets",
+                    (char *)(uintptr_t)c->datasets,
+                    c->model ? "--model" : NULL,
+                    (char *)(uintptr_t)c->model,
+                    NULL};
     int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     pid_t pid = -1;
 

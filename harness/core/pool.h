@@ -10,16 +10,16 @@
 #include "base/why.h"
 
 typedef struct att_pool_worker {
-    pid_t pid; /* 0 = not running */
+    pid_t pid;   /* 0 = not running */
     int in, out; /* we write lines to `in`, read answers from `out` */
 } att_pool_worker;
 
 typedef struct att_pool_command {
-    const char *self;   /* this binary */
-    const char *model;  /* NULL = none */
+    const char *self;  /* this binary */
+    const char *model; /* NULL = none */
     const char *datasets;
-    const char *log;    /* what workers and kernels print goes here */
-    double memory;      /* bytes of address space; 0 = no limit */
+    const char *log; /* what workers and kernels print goes here */
+    double memory;   /* bytes of address space; 0 = no limit */
 } att_pool_command;
 
 /* exec's a worker (never a fork that goes on: BLAS threads don't survive one). */

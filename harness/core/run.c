@@ -140,7 +140,8 @@ static att_status next_lease(runner *x, lane *l, att_why *why)
         if (x->result->records[i].line)
             continue;
         if (budget > 0 && x->spent[p->cases[i].row] > budget) {
-            att_status status = finish_dead(x, i, ATT_NOT_RUN, 0, "the row's budget is spent", 0, why);
+            att_status status =
+                finish_dead(x, i, ATT_NOT_RUN, 0, "the row's budget is spent", 0, why);
             if (status != ATT_OK)
                 return status;
             continue;
@@ -248,8 +249,7 @@ static att_status turn(runner *x, int workers, att_why *why)
         lane *l = &x->lanes[k];
         if (n > 0 && fds[k].fd >= 0 && fds[k].revents)
             status = hear(x, l, why);
-        else if (l->busy &&
-                 att_clock_now() - l->since > patience(x->o, x->plan->cases[l->next].c))
+        else if (l->busy && att_clock_now() - l->since > patience(x->o, x->plan->cases[l->next].c))
             status = bury(x, l, true, why);
     }
     if (status == ATT_OK && x->journal)
@@ -267,7 +267,9 @@ static bool is_busy(const runner *x, int workers)
 
 static att_status measure(runner *x, att_why *why)
 {
-    int workers = x->o->workers < 1 ? 1 : x->o->workers > WORKERS_MOST ? WORKERS_MOST : x->o->workers;
+    int workers = x->o->workers < 1              ? 1
+                  : x->o->workers > WORKERS_MOST ? WORKERS_MOST
+                                                 : x->o->workers;
     att_status status = ATT_OK;
     bool found;
     int ended;

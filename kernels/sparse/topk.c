@@ -63,14 +63,14 @@ static void order(float *x, int64_t n)
     for (int64_t c = 0; c < n; c += ATT_W) {
         const att_vf value = att_vf_load(x + c);
         const att_vi bits = (att_vi)att_vf_pick((att_vi)(value != value), att_vf_set(NAN), value);
-        att_vf_store(x + c, (att_vf)(bits ^ (bits >> 31 & 0x7fffffff)));
+        att_vf_store(x + c, (att_vf)(bits ^ ((att_vi)(bits < 0) & 0x7fffffff)));
     }
 }
 
 /* The inverse; the map of a number's bits is its own. */
 static float number(int32_t key)
 {
-    const int32_t bits = key ^ (key >> 31 & 0x7fffffff);
+    const int32_t bits = key < 0 ? key ^ 0x7fffffff : key;
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;

@@ -32,7 +32,8 @@ static double *numbers(const cJSON *row, const char *key, int64_t n)
     int64_t i = 0;
 
     CU_ASSERT_FATAL(x && cJSON_GetArraySize(list) == n);
-    cJSON_ArrayForEach(at, list) CU_ASSERT(att_json_number(at, &x[i++]));
+    for (at = list->child; at; at = at->next)
+        CU_ASSERT(att_json_number(at, &x[i++]));
     return x;
 }
 

@@ -407,43 +407,24 @@ static void an_oracle_that_disagrees_with_the_judge_is_refused(void)
     CU_ASSERT_PTR_NULL(f);
 }
 
-static void units_follow_the_declaration_and_what_is_stored(void)
-{
-    att_units u;
-    att_precision same = {.acc = ATT_F32, .prob = ATT_DTYPES, .out = ATT_DTYPES};
-    att_precision wide = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_F32};
-    att_precision none = {.acc = ATT_I8};
-
-    CU_ASSERT_EQUAL(att_units_of(&same, ATT_F16, ATT_F16, &u), ATT_OK);
-    CU_ASSERT_EQUAL(u.prob, 0x1p-11);
-    CU_ASSERT_EQUAL(u.prob_lost, 0x1p-25);
-    CU_ASSERT_EQUAL(u.out, 0x1p-11);
-    CU_ASSERT_EQUAL(att_units_of(&wide, ATT_BF16, ATT_BF16, &u), ATT_OK);
-    CU_ASSERT_EQUAL(u.prob, 0x1p-24);
-    CU_ASSERT_EQUAL(u.out, 0x1p-8); /* stored in bf16 whatever was declared */
-    CU_ASSERT_EQUAL(att_units_of(&none, ATT_F32, ATT_F32, &u), ATT_INVALID);
-}
+#define TEST(x)                                                                                    \
+    {                                                                                              \
+#x, x                                                                                      \
+    }
 
 int main(void)
 {
     static const CU_TestInfo tests[] = {
-        {"the_rule_agrees_with_every_stored_row", the_rule_agrees_with_every_stored_row},
-        {"a_correctly_rounded_answer_passes_with_every_extra",
-         a_correctly_rounded_answer_passes_with_every_extra},
-        {"nan_is_counted_not_folded", nan_is_counted_not_folded},
-        {"folding_never_loses_a_nan", folding_never_loses_a_nan},
-        {"a_small_step_off_is_named_with_its_place", a_small_step_off_is_named_with_its_place},
-        {"a_row_of_small_errors_is_caught_by_its_mean",
-         a_row_of_small_errors_is_caught_by_its_mean},
-        {"an_empty_row_must_be_exactly_zero_with_an_lse_of_minus_infinity",
-         an_empty_row_must_be_exactly_zero_with_an_lse_of_minus_infinity},
-        {"nan_in_an_allowed_value_is_wanted_in_its_column_only",
-         nan_in_an_allowed_value_is_wanted_in_its_column_only},
-        {"a_wrong_lse_is_caught_alone", a_wrong_lse_is_caught_alone},
-        {"an_oracle_that_disagrees_with_the_judge_is_refused",
-         an_oracle_that_disagrees_with_the_judge_is_refused},
-        {"units_follow_the_declaration_and_what_is_stored",
-         units_follow_the_declaration_and_what_is_stored},
+        TEST(the_rule_agrees_with_every_stored_row),
+        TEST(a_correctly_rounded_answer_passes_with_every_extra),
+        TEST(nan_is_counted_not_folded),
+        TEST(folding_never_loses_a_nan),
+        TEST(a_small_step_off_is_named_with_its_place),
+        TEST(a_row_of_small_errors_is_caught_by_its_mean),
+        TEST(an_empty_row_must_be_exactly_zero_with_an_lse_of_minus_infinity),
+        TEST(nan_in_an_allowed_value_is_wanted_in_its_column_only),
+        TEST(a_wrong_lse_is_caught_alone),
+        TEST(an_oracle_that_disagrees_with_the_judge_is_refused),
         CU_TEST_INFO_NULL,
     };
     return att_suite_run("error", tests);

@@ -30,7 +30,7 @@ static void each_product_is_that_of_the_weights(void)
     static const int32_t types[] = {ATT_GGUF_Q4_0, ATT_GGUF_Q4_1, ATT_GGUF_Q8_0};
     att_rng rng = att_rng_make(5, "blocks");
     uint8_t row[BYTES];
-    float x[N], w[N], sums[BLOCKS];
+    float x[N], w[N], sums[BLOCKS] = {0};
     for (size_t k = 0; k < sizeof types / sizeof types[0]; k++)
         for (int round = 0; round < 50; round++) {
             att_gguf_tensor t = {.type = types[k], .shape = {N, 1, 1, 1}, .rows = 1, .data = row};
