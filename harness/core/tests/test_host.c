@@ -65,18 +65,22 @@ static void jobs_see_what_earlier_jobs_wrote(void)
     att_host_drop(&host);
 }
 
+/* Threads look out for the next job a while, then sleep: soon a window passes without work. */
 static void an_idle_pool_burns_no_time(void)
 {
     att_host host;
     struct timespec from, to, pause = {.tv_nsec = 200000000};
     int64_t cell[128] = {0};
+    double used = 1;
     CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
     host.parallel_for(&host, 64, add_neighbour, cell);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-    nanosleep(&pause, NULL);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
-    double used = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
-    CU_ASSERT(used < 0.05);
+    for (int window = 0; window < 10 && used >= 0.02; window++) {
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+        nanosleep(&pause, NULL);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+        used = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    }
+    CU_ASSERT(used < 0.02);
     att_host_drop(&host);
 }
 
