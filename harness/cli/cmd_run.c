@@ -303,6 +303,12 @@ static int run(const att_cli *cli, int argc, char **argv)
         return code;
     if (first < argc)
         return att_usage(&att_verb_run, "unexpected operand %s", argv[first]);
+    if (o.cases.n && !o.suite && (o.kernels.n || o.plugins.n || o.evals.n))
+        return att_usage(&att_verb_run,
+                         "--%s chooses rows of a suite; a case names its own eval and kernel",
+                         o.plugins.n   ? "plugin"
+                         : o.kernels.n ? "kernel"
+                                       : "eval");
     if (!o.model && access(ATT_MODEL_PATH, R_OK) == 0)
         o.model = ATT_MODEL_PATH;
     att_tables tables = att_cli_tables(cli);
@@ -323,6 +329,8 @@ static int run(const att_cli *cli, int argc, char **argv)
                                  : att_verdict_exit(&result, 0);
         if (status == ATT_OK)
             print_summary(&result, folder, code, o.json);
+        if (status == ATT_OK && code == ATT_EXIT_NOTHING)
+            att_why_set(&why, "nothing was decided: no case ended pass or fail");
     }
     if (status != ATT_OK)
         code = att_exit_of(status);

@@ -91,7 +91,7 @@ static void answer_drop(answer *a)
 static void wrong_use_is_2_and_names_the_nearest(void)
 {
     static const struct {
-        const char *args[5];
+        const char *args[6];
         const char *word;
     } rows[] = {
         {{"lits"}, "the nearest is list"},
@@ -105,6 +105,8 @@ static void wrong_use_is_2_and_names_the_nearest(void)
         {{"show", "topk{k=0}"}, "1:1073741824"},
         {{"show", "parity.left"}, "parity has no task left"},
         {{"show", "plugin:/nowhere/x.so"}, "/nowhere/x.so"},
+        {{"run", "--case", "parity flash_f32", "--plugin", "x.so"}, "a case names its own"},
+        {{"run", "--case", "parity flash_f32 hqq=3"}, "the nearest is hq"},
         {{"doctor", "now"}, "no operand"},
         {{"doctor", "--model"}, "needs a value"},
         {{"doctor", "--json=3"}, "takes no value"},
