@@ -166,7 +166,7 @@ static parity_spec spec_of_case(const att_ctx *x)
 }
 
 /* What contradicts itself; NULL = nothing. */
-static const char *nonsense(const parity_spec *s)
+const char *parity_nonsense(const parity_spec *s)
 {
     bool plain = parity_is(s->layout, "bhsd") || parity_is(s->layout, "bshd") ||
                  parity_is(s->layout, "padded");
@@ -187,14 +187,14 @@ static bool valid(const att_value *values)
 {
     parity_spec s = spec_of(values);
 
-    return !nonsense(&s);
+    return !parity_nonsense(&s);
 }
 
 static bool covers(const att_value *values)
 {
     parity_spec s = spec_of(values);
 
-    return !nonsense(&s) && parity_work(&s) <= 8e6;
+    return !parity_nonsense(&s) && parity_work(&s) <= 8e6;
 }
 
 static double seconds(const char *task, const att_value *values)
@@ -203,89 +203,6 @@ static double seconds(const char *task, const att_value *values)
 
     (void)task;
     return 0.001 + parity_work(&s) * 4e-9;
-}
-
-/* -------------------------------------------------------------------------- the output */
-
-/* The kernel's output and LSE in guarded memory, all NaN; and dense copies of what it wrote. */
-typedef struct outputs {
-    att_guard out, lse;
-    att_tensor got, got_lse; /* dense */
-} outputs;
-
-static bool make_outputs(const parity_inputs *in, att_problem *p, outputs *o)
-{
-    const parity_spec *s = &in->spec;
-    bool apart = parity_is(s->layout, "broadcast") || parity_is(s->layout, "stepped") ||
-                 parity_is(s->layout, "shared");
-    parity_shape shape = parity_query_shape(in, apart ? "bhsd" : s->layout, s->dv);
-    int64_t heads = s->hq, batch = in->cu_q ? 1 : s->b, rows = shape.n[2], pad = 0;
-    size_t size = att_dtype_size(s->dtype);
-
-    if (!parity_is(s->layout, "bhsd")) /* gaps in the LSE too */
-        pad = 3;
-    *o = (outputs){0};
-    if (!att_guard_make(&o->out, (size_t)shape.extent * size, s->place) ||
-        !att_guard_make(&o->lse, (size_t)(batch * heads * (rows + pad)) * sizeof(float), s->place))
-        return false;
-    p->out = parity_tensor(&shape, o->out.data, s->dtype);
-    if (s->lse) {
-        p->lse = att_tensor_dense(o->lse.data, ATT_F32, 1, batch, heads, rows);
-        p->lse.stride[2] = rows + pad;
-        p->lse.stride[1] = heads * (rows + pad);
-    }
-    int64_t all = s->b * s->hq * s->sq;
-    o->got = att_tensor_dense(malloc((size_t)(all * s->dv + 1) * size), s->dtype, s->b, s->hq,
-                              s->sq, s->dv);
-    o->got_lse =
-        att_tensor_dense(malloc((size_t)(all + 1) * sizeof(float)), ATT_F32, 1, s->b, s->hq, s->sq);
-    return o->got.data && o->got_lse.data;
-}
-
-static void drop_outputs(outputs *o)
-{
-    att_guard_drop(&o->out);
-    att_guard_drop(&o->lse);
-    free(o->got.data);
-    free(o->got_lse.data);
-}
-
-/* Moves what was written into the dense copies and puts the pattern back in its place, so that any
- * byte still changed was written where nothing should be. */
-static void collect(const parity_inputs *in, const att_problem *p, outputs *o)
-{
-    const parity_spec *s = &in->spec;
-    size_t size = att_dtype_size(s->dtype);
-    int64_t i0, i2;
-
-    for (int64_t b = 0; b < s->b; b++)
-        for (int64_t i = 0; i < in->nq[b]; i++) {
-            parity_query_row(in, b, i, &i0, &i2);
-            for (int64_t h = 0; h < s->hq; h++) {
-                int64_t row = (b * s->hq + h) * s->sq + i;
-                for (int64_t d = 0; d < s->dv; d++) {
-                    unsigned char *at = (unsigned char *)p->out.data +
-                                        att_tensor_at(&p->out, i0, h, i2, d) * (int64_t)size;
-                    memcpy((unsigned char *)o->got.data + (size_t)(row * s->dv + d) * size, at,
-                           size);
-                    memset(at, 0xff, size);
-                }
-                if (!p->lse.data)
-                    continue;
-                float *at = (float *)p->lse.data + att_tensor_at(&p->lse, 0, i0, h, i2);
-                memcpy((float *)o->got_lse.data + row, at, sizeof *at);
-                memset(at, 0xff, sizeof *at);
-            }
-        }
-}
-
-static size_t changed(const att_guard *guard)
-{
-    size_t n = att_guard_changed(guard);
-
-    for (size_t i = 0; i < guard->bytes; i++)
-        n += ((const unsigned char *)guard->data)[i] != 0xff;
-    return n;
 }
 
 /* -------------------------------------------------------------------------- judgement */
@@ -306,7 +223,7 @@ static void record(att_ctx *x, const att_error *e)
 }
 
 /* Judges what the kernel wrote; `in` holds the answer it is held to. */
-static att_status judge(att_ctx *x, parity_inputs *in, outputs *o, const att_units *units)
+static att_status judge(att_ctx *x, parity_inputs *in, parity_outputs *o, const att_units *units)
 {
     att_profile *profile = NULL;
     att_error e;
@@ -325,13 +242,17 @@ static att_status judge(att_ctx *x, parity_inputs *in, outputs *o, const att_uni
     return status;
 }
 
-static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p, outputs *o,
-                               const att_units *units)
+static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p,
+                               parity_outputs *o, const att_units *units)
 {
     bool pools = parity_pools(att_ctx_kernel(x));
     parity_inputs own = {0};
-    att_status status = pools ? parity_on_pooled(x, in, &own) : parity_on_own_keys(x, in, p, &own);
+    double illegal = 0;
+    att_status status = pools ? parity_on_pooled(x, in, &own)
+                              : parity_on_own_keys(x, in, p, &own, &illegal);
 
+    if (status == ATT_OK && !pools)
+        att_ctx_record(x, "select_illegal", illegal);
     if (status == ATT_OK && !pools)
         status = parity_check_top(x, in, &own, units->acc);
     if (status == ATT_OK)
@@ -353,17 +274,17 @@ static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *uni
 {
     int32_t class_ = att_ctx_kernel(x)->class_;
     att_problem p = in->given;
-    outputs o = {0};
+    parity_outputs o = {0};
     att_status status = ATT_NO_MEMORY;
 
-    if (!make_outputs(in, &p, &o))
+    if (!parity_outputs_make(in, &p, &o))
         goto done;
     if (class_ == ATT_OWN)
         p.lse = (att_tensor){0}; /* no softmax, no LSE */
     status = att_ctx_attend(x, &p);
     if (status != ATT_OK)
         goto done;
-    collect(in, &p, &o);
+    parity_outputs_collect(in, &p, &o);
     if (!p.lse.data)
         o.got_lse.data = (free(o.got_lse.data), NULL);
     if (class_ == ATT_OWN)
@@ -373,9 +294,9 @@ static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *uni
     else
         status = judge(x, in, &o, units);
     if (status == ATT_OK)
-        att_ctx_record(x, "redzone", (double)(changed(&o.out) + changed(&o.lse)));
+        att_ctx_record(x, "redzone", (double)parity_outputs_changed(&o));
 done:
-    drop_outputs(&o);
+    parity_outputs_drop(&o);
     return status;
 }
 
@@ -383,7 +304,7 @@ static att_status run(att_ctx *x)
 {
     parity_spec spec = spec_of_case(x);
     const att_kernel *kernel = att_ctx_kernel(x);
-    const char *wrong = nonsense(&spec);
+    const char *wrong = parity_nonsense(&spec);
     att_units units;
     void *in = NULL;
 

@@ -55,8 +55,16 @@ static inline bool parity_is(const char *word, const char *other)
  * checked. */
 bool parity_fits(const parity_spec *s);
 
+/* parity.c: what contradicts itself; NULL = nothing. */
+const char *parity_nonsense(const parity_spec *s);
+
 /* --- parity_inputs.c */
 att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs **out);
+/* The same, with numbers changed by `edit` before they are stored: it may write to q, k, v, to the
+ * data of masks, biases, sinks, slopes and positions, and set both problems' scale. */
+typedef void (*parity_edit)(parity_inputs *in, void *arg);
+att_status parity_inputs_make_edited(att_ctx *x, const parity_spec *spec, parity_edit edit,
+                                     void *arg, parity_inputs **out);
 void parity_inputs_drop(void *inputs);
 /* A guarded buffer that lives with the inputs; NULL when there is no memory. */
 void *parity_buffer(parity_inputs *in, size_t bytes);
@@ -87,6 +95,20 @@ att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);
 /* --- parity_extras.c: lengths; then mask, bias, sinks, slopes, positions. */
 bool parity_lengths(parity_inputs *in, att_rng *rng);
 bool parity_extras(parity_inputs *in, att_rng *rng);
+
+/* --- parity_outputs.c: the kernel's output and LSE in guarded memory, all NaN; and dense copies of
+ * what it wrote, [B,Hq,Sq,Dv] and {1,B,Hq,Sq}. */
+typedef struct parity_outputs {
+    att_guard out, lse;
+    att_tensor got, got_lse;
+} parity_outputs;
+/* Gives p its out and lse; false: no memory (drop all the same). */
+bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs *o);
+/* Moves what was written into the dense copies and puts the pattern back in its place, so that any
+ * byte still changed was written where nothing should be. */
+void parity_outputs_collect(const parity_inputs *in, const att_problem *p, parity_outputs *o);
+size_t parity_outputs_changed(const parity_outputs *o);
+void parity_outputs_drop(parity_outputs *o);
 
 /* --- parity_layout.c: the contract's position of query i of sequence b. */
 int64_t parity_position(const parity_inputs *in, int64_t b, int64_t i);

@@ -208,7 +208,7 @@ static att_status ask_oracle(att_ctx *x, parity_inputs *in)
     return att_ctx_oracle(x, ATT_OP_ATTEND, &in->plain);
 }
 
-static att_status make_numbers(att_ctx *x, parity_inputs *in)
+static att_status make_numbers(att_ctx *x, parity_inputs *in, parity_edit edit, void *arg)
 {
     const parity_spec *s = &in->spec;
     att_rng lengths = att_ctx_group_rng(x, "lengths"), values = att_ctx_group_rng(x, "values");
@@ -224,6 +224,8 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in)
     att_status status = parity_values(x, in, &values);
     if (status != ATT_OK)
         return status;
+    if (edit)
+        edit(in, arg);
     move_all(in, store_one);
     move_all(in, parity_load_row); /* rounded; one row where storage is shared */
     in->plain.q = att_tensor_dense(in->q, ATT_F64, s->b, s->hq, s->sq, s->d);
@@ -232,7 +234,8 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in)
     return ATT_OK;
 }
 
-att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs **out)
+att_status parity_inputs_make_edited(att_ctx *x, const parity_spec *spec, parity_edit edit,
+                                     void *arg, parity_inputs **out)
 {
     parity_inputs *in = calloc(1, sizeof *in);
     att_status status = ATT_NO_MEMORY;
@@ -243,7 +246,7 @@ att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs
     in->spec = *spec;
     set_scalars(spec, &in->given);
     set_scalars(spec, &in->plain);
-    status = make_numbers(x, in);
+    status = make_numbers(x, in, edit, arg);
     if (status == ATT_OK)
         status = ask_oracle(x, in);
     if (status == ATT_NO_MEMORY)
@@ -253,6 +256,11 @@ att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs
     else
         parity_inputs_drop(in);
     return status;
+}
+
+att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs **out)
+{
+    return parity_inputs_make_edited(x, spec, NULL, NULL, out);
 }
 
 att_status parity_profile(att_ctx *x, parity_inputs *in, double u_acc, att_profile **out)

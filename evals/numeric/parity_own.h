@@ -7,9 +7,10 @@
 
 /* --- parity_select.c: approximations.  `own` is a view of `in` with another answer; drop it with
  * parity_drop_own. */
-/* The keys that the kernel under test says it kept (`select`), and the oracle's answer on them. */
+/* The keys that the kernel under test says it kept (`select`), and the oracle's answer on them.
+ * Pairs that are not allowed are added to *illegal and not followed. */
 att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
-                              parity_inputs *own);
+                              parity_inputs *own, double *illegal);
 /* The oracle's answer on K and V heads pooled to the kernel's parameter `groups`. */
 att_status parity_on_pooled(att_ctx *x, const parity_inputs *in, parity_inputs *own);
 /* Does the kernel pool heads, that is, has it a parameter `groups` and no `select`? */

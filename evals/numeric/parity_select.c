@@ -28,11 +28,10 @@ static bool make_room(const parity_inputs *in, parity_inputs *own)
 
 /* The keys that an approximating kernel says it kept, and the oracle's answer on them. */
 att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
-                              parity_inputs *own)
+                              parity_inputs *own, double *illegal)
 {
     const parity_spec *s = &in->spec;
     int64_t rows = s->b * s->hq * s->sq;
-    double illegal = 0;
 
     if (!make_room(in, own))
         return ATT_NO_MEMORY;
@@ -41,8 +40,7 @@ att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_pro
     if (status != ATT_OK)
         return status;
     for (int64_t i = 0; i < rows * s->sk; i++)
-        illegal += own->allowed[i] && !in->allowed[i];
-    att_ctx_record(x, "select_illegal", illegal);
+        *illegal += own->allowed[i] && !in->allowed[i];
     own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);
     for (int64_t i = 0; i < rows * s->sk; i++) /* an illegal pair is counted, not followed */
         own->allowed[i] = own->allowed[i] && in->allowed[i];

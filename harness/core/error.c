@@ -234,3 +234,21 @@ int64_t att_profile_short(const att_profile *f, const uint8_t *kept, int64_t k)
     }
     return missing;
 }
+
+void att_profile_element(const att_profile *f, int64_t r, int64_t d, const att_units *units,
+                         double *sigma, double *bound)
+{
+    double widen = 0;
+
+    *sigma = *bound = 0;
+    if (f->n[r] <= 0)
+        return;
+    att_error_sums s = att_profile_sums(f, r);
+    *sigma = sqrt(att_error_variance(&s, d, f->u_acc, units));
+    *bound = att_error_bound(&s, d, f->u_acc, units, &widen) + s.column[ATT_SUM_OWN][d];
+}
+
+double att_profile_lse_bound(const att_profile *f, int64_t r)
+{
+    return f->n[r] > 0 ? f->lse_bound[r] : 0;
+}

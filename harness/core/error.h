@@ -112,6 +112,12 @@ double att_profile_gap(const att_profile *profile, const uint8_t *kept);
 /* The pairs that `kept` lacks of min(k, allowed) a row. */
 int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, int64_t k);
 
+/* What the rule allows of one row [B,Hq,Sq]: sigma and B (with the oracle's own error) of element
+ * d, and the LSE's bound.  0 where the row has no keys or is not judged. */
+void att_profile_element(const att_profile *profile, int64_t row, int64_t d, const att_units *units,
+                         double *sigma, double *bound);
+double att_profile_lse_bound(const att_profile *profile, int64_t row);
+
 /* max(m, x), where a NaN in either stays. */
 double att_error_fold(double m, double x);
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a kernel writes: out and LSE in guarded memory, laid out as the case asks, all NaN at first.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "evals/numeric/parity.h"
+
+bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs *o)
+{
+    const parity_spec *s = &in->spec;
+    bool apart = parity_is(s->layout, "broadcast") || parity_is(s->layout, "stepped") ||
+                 parity_is(s->layout, "shared");
+    parity_shape shape = parity_query_shape(in, apart ? "bhsd" : s->layout, s->dv);
+    int64_t heads = s->hq, batch = in->cu_q ? 1 : s->b, rows = shape.n[2], pad = 0;
+    size_t size = att_dtype_size(s->dtype);
+
+    if (!parity_is(s->layout, "bhsd")) /* gaps in the LSE too */
+        pad = 3;
+    *o = (parity_outputs){0};
+    if (!att_guard_make(&o->out, (size_t)shape.extent * size, s->place) ||
+        !att_guard_make(&o->lse, (size_t)(batch * heads * (rows + pad)) * sizeof(float), s->place))
+        return false;
+    p->out = parity_tensor(&shape, o->out.data, s->dtype);
+    if (s->lse) {
+        p->lse = att_tensor_dense(o->lse.data, ATT_F32, 1, batch, heads, rows);
+        p->lse.stride[2] = rows + pad;
+        p->lse.stride[1] = heads * (rows + pad);
+    }
+    int64_t all = s->b * s->hq * s->sq;
+    o->got = att_tensor_dense(malloc((size_t)(all * s->dv + 1) * size), s->dtype, s->b, s->hq,
+                              s->sq, s->dv);
+    o->got_lse =
+        att_tensor_dense(malloc((size_t)(all + 1) * sizeof(float)), ATT_F32, 1, s->b, s->hq, s->sq);
+    return o->got.data && o->got_lse.data;
+}
+
+void parity_outputs_drop(parity_outputs *o)
+{
+    att_guard_drop(&o->out);
+    att_guard_drop(&o->lse);
+    free(o->got.data);
+    free(o->got_lse.data);
+}
+
+void parity_outputs_collect(const parity_inputs *in, const att_problem *p, parity_outputs *o)
+{
+    const parity_spec *s = &in->spec;
+    size_t size = att_dtype_size(s->dtype);
+    int64_t i0, i2;
+
+    for (int64_t b = 0; b < s->b; b++)
+        for (int64_t i = 0; i < in->nq[b]; i++) {
+            parity_query_row(in, b, i, &i0, &i2);
+            for (int64_t h = 0; h < s->hq; h++) {
+                int64_t row = (b * s->hq + h) * s->sq + i;
+                for (int64_t d = 0; d < s->dv; d++) {
+                    unsigned char *at = (unsigned char *)p->out.data +
+                                        att_tensor_at(&p->out, i0, h, i2, d) * (int64_t)size;
+                    memcpy((unsigned char *)o->got.data + (size_t)(row * s->dv + d) * size, at,
+                           size);
+                    memset(at, 0xff, size);
+                }
+                if (!p->lse.data)
+                    continue;
+                float *at = (float *)p->lse.data + att_tensor_at(&p->lse, 0, i0, h, i2);
+                memcpy((float *)o->got_lse.data + row, at, sizeof *at);
+                memset(at, 0xff, sizeof *at);
+            }
+        }
+}
+
+static size_t changed(const att_guard *guard)
+{
+    size_t n = att_guard_changed(guard);
+
+    for (size_t i = 0; i < guard->bytes; i++)
+        n += ((const unsigned char *)guard->data)[i] != 0xff;
+    return n;
+}
+
+size_t parity_outputs_changed(const parity_outputs *o)
+{
+    return changed(&o->out) + changed(&o->lse);
+}
