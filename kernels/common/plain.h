@@ -38,8 +38,8 @@ struct att_plain {
 
 static inline void att_plain_key(const att_plain_row *w, const att_tensor *t, int64_t j, float *to)
 {
-    att_load_row(t->data, t->dtype, att_tensor_at(t, w->seq->at, w->kv_head, w->seq->k_at + j, 0),
-                 t->stride[3], t->shape[3], to);
+    att_load_row(t->data, t->dtype, att_key_at(w->rules->p, t, w->seq, w->kv_head, j), t->stride[3],
+                 t->shape[3], to);
 }
 
 /* scale * q.k, then the cap. */
@@ -144,6 +144,8 @@ static inline att_status att_plain_attend(const att_problem *p, const att_plain 
 
     if (att_plain_plan(p, &need) || s->bytes < need.scratch_bytes)
         return ATT_NO_MEMORY;
+    if (!att_pages_exist(p))
+        return ATT_INVALID;
     w.q = w.x + p->kv_len + ATT_W;
     w.k = w.q + p->head_dim;
     w.v = w.k + p->head_dim;
