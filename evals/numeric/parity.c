@@ -29,6 +29,7 @@ enum {
     P_WR,
     P_MASK,
     P_BIAS,
+    P_BLOCK,
     P_SOFTCAP,
     P_SINKS,
     P_ALIBI,
@@ -64,6 +65,9 @@ static const att_param params[] = {
      "boolean mask, by what it varies over"},
     {"bias", WORD, 0, "", "none", "none|full|rows|heads|keys|batch|column|inf|lowest",
      "none full rows heads keys batch column inf lowest", "additive bias, by what it varies over"},
+    {"block", WORD, 0, "", "none", "none|full|heads|rows|batch|keys",
+     "none full heads rows batch keys",
+     "block mask, by what it varies over; each kind has its block sizes"},
     {"softcap", REAL, 0, "", "0", "0:1e6", "0 2 50", "0 = off"},
     {"sinks", WORD, 0, "", "none", "none|low|zero|high|mixed", "none low zero high mixed",
      "sink logits"},
@@ -134,6 +138,7 @@ static parity_spec spec_of(const att_value *v)
         .causal = v[P_CAUSAL].s,
         .mask = v[P_MASK].s,
         .bias = v[P_BIAS].s,
+        .block = v[P_BLOCK].s,
         .sinks = v[P_SINKS].s,
         .alibi = v[P_ALIBI].s,
         .lens = v[P_LENS].s,
@@ -342,9 +347,9 @@ const att_eval att_eval_parity = {
     .summary = "numerical equivalence with the float64 oracle",
     .params = params,
     .metrics = metrics,
-    .group_by =
-        "b hq hkv sq sk d dv causal wl wr mask bias softcap sinks alibi lens store layout dtype "
-        "values place threads lse",
+    .group_by = "b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store "
+                "layout dtype "
+                "values place threads lse",
     .chance = (double)NAN,
     .valid = valid,
     .covers = covers,

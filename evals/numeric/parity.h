@@ -15,7 +15,7 @@
 /* A case's parameters. */
 typedef struct parity_spec {
     int64_t b, hq, hkv, sq, sk, d, dv, left, right, page;
-    const char *causal, *mask, *bias, *sinks, *alibi, *lens, *store, *layout, *values;
+    const char *causal, *mask, *bias, *block, *sinks, *alibi, *lens, *store, *layout, *values;
     double softcap;
     int32_t dtype;
     att_placement place;

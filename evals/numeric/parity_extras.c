@@ -184,6 +184,46 @@ static bool make_bias(parity_inputs *in, att_rng *rng)
     return true;
 }
 
+/* ---------------------------------------------------------------------------- block mask */
+
+/* The kinds: which dimensions are broadcast, and block sizes of which no two are alike. */
+static const struct {
+    const char *name;
+    bool batch, heads, rows; /* has an extent of its own there */
+    int64_t block_q, block_k;
+} blocks[] = {
+    {"full", true, true, true, 16, 16},  {"heads", false, true, true, 1, 16},
+    {"rows", false, false, true, 4, 8},  {"batch", true, false, true, 3, 5},
+    {"keys", true, false, false, 64, 1},
+};
+
+static bool make_blocks(parity_inputs *in, att_rng *rng)
+{
+    const parity_spec *s = &in->spec;
+    att_problem *g = &in->given;
+    size_t kind = 0;
+
+    if (parity_is(s->block, "none"))
+        return true;
+    while (!parity_is(s->block, blocks[kind].name))
+        kind++;
+    g->block_q = blocks[kind].block_q;
+    g->block_k = blocks[kind].block_k;
+    int64_t columns = (s->sk + g->block_k - 1) / g->block_k;
+    int64_t rows = blocks[kind].rows ? (s->sq + g->block_q - 1) / g->block_q : 1;
+    if (!make_tensor(in, parity_is(s->layout, "padded") ? "padded" : "bhsd", ATT_U8,
+                     blocks[kind].batch ? s->b : 1, blocks[kind].heads ? s->hq : 1, rows, columns,
+                     &g->block_mask))
+        return false;
+    const att_tensor *m = &g->block_mask;
+    for (int64_t n = 0; n < m->shape[0] * m->shape[1] * rows * columns; n++) {
+        int64_t b = n / columns / rows / m->shape[1], h = n / columns / rows % m->shape[1];
+        ((uint8_t *)m->data)[att_tensor_at(m, b, h, n / columns % rows, n % columns)] =
+            att_rng_below(rng, 10) < 6 ? 1 : 0;
+    }
+    return true;
+}
+
 /* ------------------------------------------------------------------------ a head's numbers */
 
 /* ALiBi slopes (Press, Smith and Lewis 2022): 2^(-8h/n) for a power of two n; else those of the
@@ -252,10 +292,14 @@ bool parity_extras(parity_inputs *in, att_rng *rng)
 {
     att_problem *g = &in->given, *p = &in->plain;
 
-    if (!make_mask(in, rng) || !make_bias(in, rng) || !make_heads(in) || !make_positions(in))
+    if (!make_mask(in, rng) || !make_bias(in, rng) || !make_blocks(in, rng) || !make_heads(in) ||
+        !make_positions(in))
         return false;
     p->mask = g->mask;
     p->bias = g->bias;
+    p->block_mask = g->block_mask;
+    p->block_q = g->block_q;
+    p->block_k = g->block_k;
     p->sinks = g->sinks;
     p->alibi_slopes = g->alibi_slopes;
     p->q_positions = g->q_positions;

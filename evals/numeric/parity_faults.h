@@ -21,7 +21,23 @@ typedef struct parity_fault {
     bool (*read)(parity_trial *trial); /* false: the case has nothing of the kind */
 } parity_fault;
 
-/* parity_readings.c */
+/* --- parity_readings.c */
 extern const parity_fault parity_faults[];
+
+/* The pairs of the contract (without its causality, if `free_of_causality`) as a full mask, changed
+ * by `edit` a row; positions stay as they were. */
+bool parity_redraw(parity_trial *t, bool free_of_causality,
+                   void (*edit)(const parity_trial *t, int64_t b, int64_t i, uint8_t *row));
+/* Forbids the keys from `end` on. */
+void parity_close_from(const parity_trial *t, uint8_t *row, int64_t end);
+/* A number a head, in `to`. */
+bool parity_heads_as(parity_trial *t, float (*of)(const parity_trial *t, int64_t h),
+                     att_tensor *to);
+
+/* --- parity_readings_blocks.c */
+bool parity_read_block_causal(parity_trial *t);
+bool parity_read_shared_blocks_off(parity_trial *t);
+bool parity_read_blocks_off(parity_trial *t);
+bool parity_read_slopes_cut(parity_trial *t);
 
 #endif

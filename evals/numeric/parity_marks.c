@@ -107,6 +107,40 @@ static bool transposed(const parity_inputs *in, const att_tensor *got)
     return s->hq > 1 && s->sq > 1;
 }
 
+/* Does the mask close all of some 16 keys from a multiple of 16 on to the row? */
+static bool landmark_closed(const parity_inputs *in, int64_t b, int64_t h, int64_t i)
+{
+    const att_tensor *m = &in->plain.mask;
+    int64_t run = 0;
+
+    for (int64_t j = 0; j < in->nk[b]; j++) {
+        int64_t at = att_tensor_at(m, m->shape[0] > 1 ? b : 0, m->shape[1] > 1 ? h : 0,
+                                   m->shape[2] > 1 ? i : 0, m->shape[3] > 1 ? j : 0);
+        run = ((const uint8_t *)m->data)[at] ? 0 : j % 16 == 0 ? 1 : run ? run + 1 : 0;
+        if (run && (j % 16 == 15 || j == in->nk[b] - 1))
+            return true;
+    }
+    return false;
+}
+
+/* Is a row with keys NaN exactly where a landmark of 16 keys is masked? */
+static bool nan_by_landmarks(const parity_inputs *in, const att_tensor *got)
+{
+    const parity_spec *s = &in->spec;
+    int64_t found = 0;
+
+    for (int64_t row = 0; in->plain.mask.data && row < s->b * s->hq * s->sq; row++) {
+        int64_t b = row / (s->hq * s->sq), h = row / s->sq % s->hq, i = row % s->sq;
+        if (i >= in->nq[b] || !any_allowed(in, row) || isnan(in->out[row * s->dv]))
+            continue;
+        bool nan = isnan(att_fp_load(got->data, got->dtype, row * s->dv));
+        if (nan != landmark_closed(in, b, h, i))
+            return false;
+        found += nan;
+    }
+    return found > 0;
+}
+
 void parity_marks(att_ctx *x, const parity_inputs *in, const att_tensor *got,
                   const att_tensor *got_lse)
 {
@@ -122,7 +156,11 @@ void parity_marks(att_ctx *x, const parity_inputs *in, const att_tensor *got,
         att_ctx_diagnose(x, "divide_by_zero_empty", 0, "not 0 where there are no keys");
     else if (m.empty_wrong > 0)
         att_ctx_diagnose(x, "empty_split_typo", 0, "not 0 in rows whose keys are all masked");
-    if (m.nan > 0 && !parity_is(in->spec.values, "nan"))
+    bool landmarks = m.nan > 0 && nan_by_landmarks(in, got);
+    if (landmarks)
+        att_ctx_diagnose(x, "nystrom_pad_mask", 0,
+                         "NaN exactly in the rows of which some 16 keys are all masked");
+    if (m.nan > 0 && !landmarks && !parity_is(in->spec.values, "nan"))
         att_ctx_diagnose(
             x, parity_is(in->spec.bias, "lowest") ? "mask_cast_to_inf" : "zero_times_nan", 0,
             parity_is(in->spec.bias, "lowest")

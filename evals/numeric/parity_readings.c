@@ -120,7 +120,7 @@ static bool no_alibi(parity_trial *t)
 
 /* -------------------------------------------------------------------- readings by heads */
 
-static bool heads_as(parity_trial *t, float (*of)(const parity_trial *t, int64_t h), att_tensor *to)
+bool parity_heads_as(parity_trial *t, float (*of)(const parity_trial *t, int64_t h), att_tensor *to)
 {
     for (int64_t h = 0; h < t->p.heads_q; h++)
         t->heads[h] = of(t, h);
@@ -135,7 +135,7 @@ static float geometric(const parity_trial *t, int64_t h)
 
 static bool slopes_geometric(parity_trial *t)
 {
-    return t->p.alibi_slopes.data && heads_as(t, geometric, &t->p.alibi_slopes);
+    return t->p.alibi_slopes.data && parity_heads_as(t, geometric, &t->p.alibi_slopes);
 }
 
 static float pads(const parity_trial *t, int64_t h)
@@ -147,7 +147,7 @@ static float pads(const parity_trial *t, int64_t h)
 /* n pad lanes of score 0 are a sink of logit ln n, as long as it alone is asked for. */
 static bool pad_lanes(parity_trial *t)
 {
-    return t->p.kv_len % 16 && !t->p.sinks.data && heads_as(t, pads, &t->p.sinks);
+    return t->p.kv_len % 16 && !t->p.sinks.data && parity_heads_as(t, pads, &t->p.sinks);
 }
 
 /* K and V with a head for each query head, chosen by `of`. */
@@ -212,9 +212,7 @@ static bool mask_by_batch(parity_trial *t)
     return t->p.batch <= t->p.heads_q;
 }
 
-/* The pairs of the contract (without its causality, if `free`) as a full mask, changed by `edit` a
- * row; positions stay as they were. */
-static bool redraw(parity_trial *t, bool free_of_causality,
+bool parity_redraw(parity_trial *t, bool free_of_causality,
                    void (*edit)(const parity_trial *t, int64_t b, int64_t i, uint8_t *row))
 {
     const att_problem *from = &t->in->plain;
@@ -243,8 +241,7 @@ static bool redraw(parity_trial *t, bool free_of_causality,
     return true;
 }
 
-/* Forbids the keys from `end` on. */
-static void close_from(const parity_trial *t, uint8_t *row, int64_t end)
+void parity_close_from(const parity_trial *t, uint8_t *row, int64_t end)
 {
     for (int64_t j = end > 0 ? end : 0; j < t->p.kv_len; j++)
         row[j] = 0;
@@ -253,7 +250,7 @@ static void close_from(const parity_trial *t, uint8_t *row, int64_t end)
 static void drop_last(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
 {
     (void)i;
-    close_from(t, row, t->in->nk[b] - 1);
+    parity_close_from(t, row, t->in->nk[b] - 1);
 }
 
 static void drop_first(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
@@ -268,19 +265,19 @@ static void drop_last_sequence(const parity_trial *t, int64_t b, int64_t i, uint
 {
     (void)i;
     if (b == t->p.batch - 1)
-        close_from(t, row, 0);
+        parity_close_from(t, row, 0);
 }
 
 static void open_fours(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
 {
-    close_from(t, row, (parity_position(t->in, b, i) | 3) + 1);
+    parity_close_from(t, row, (parity_position(t->in, b, i) | 3) + 1);
 }
 
 static void open_tile(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
 {
     int64_t end = parity_position(t->in, b, i) + 1;
 
-    close_from(t, row, end > 0 ? (end + 31) / 32 * 32 : 0);
+    parity_close_from(t, row, end > 0 ? (end + 31) / 32 * 32 : 0);
 }
 
 static void invert(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
@@ -297,33 +294,33 @@ static bool aligned(const parity_trial *t)
 
 static bool last_key(parity_trial *t)
 {
-    return redraw(t, false, drop_last);
+    return parity_redraw(t, false, drop_last);
 }
 
 static bool first_key(parity_trial *t)
 {
-    return redraw(t, false, drop_first);
+    return parity_redraw(t, false, drop_first);
 }
 
 static bool last_sequence(parity_trial *t)
 {
-    return t->in->cu_k && redraw(t, false, drop_last_sequence);
+    return t->in->cu_k && parity_redraw(t, false, drop_last_sequence);
 }
 
 static bool fours(parity_trial *t)
 {
-    return aligned(t) && redraw(t, true, open_fours);
+    return aligned(t) && parity_redraw(t, true, open_fours);
 }
 
 static bool straddling(parity_trial *t)
 {
-    return aligned(t) && redraw(t, true, open_tile);
+    return aligned(t) && parity_redraw(t, true, open_tile);
 }
 
 static bool mask_inverted(parity_trial *t)
 {
     return t->p.mask.data && is(t->in, ATT_CAUSAL_NONE) && t->p.window_left < 0 &&
-           t->p.window_right < 0 && !t->p.bias.data && redraw(t, false, invert);
+           t->p.window_right < 0 && !t->p.bias.data && parity_redraw(t, false, invert);
 }
 
 /* ---------------------------------------------------------------------- the dictionary */
@@ -357,5 +354,12 @@ const parity_fault parity_faults[] = {
     {"last_seq_lane", "the last packed sequence has no keys", last_sequence},
     {"last_key_dropped", "the last key left out", last_key},
     {"first_key_dropped", "the first key left out", first_key},
+    {"block_level_causal", "causality by blocks: a query's own block in full",
+     parity_read_block_causal},
+    {"block_mask_head_broadcast", "a block mask shared by heads left out",
+     parity_read_shared_blocks_off},
+    {"block_mask_ignored", "no block mask", parity_read_blocks_off},
+    {"alibi_half_offset", "no slope for the heads after the largest power of two",
+     parity_read_slopes_cut},
     {0},
 };

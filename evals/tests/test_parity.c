@@ -116,7 +116,7 @@ typedef struct sweep {
 } sweep;
 
 static const char *const plain_levels[][2] = {
-    {"mask", "none"},   {"bias", "none"}, {"lens", "none"},  {"store", "dense"},
+    {"mask", "none"},   {"bias", "none"}, {"block", "none"}, {"lens", "none"}, {"store", "dense"},
     {"layout", "bhsd"}, {"softcap", "0"}, {"sinks", "none"}, {"alibi", "none"}};
 static const char *const feature_levels[][2] = {{"b", "1 2"},
                                                 {"hq", "2 6 12"},
@@ -127,6 +127,7 @@ static const char *const feature_levels[][2] = {{"b", "1 2"},
                                                 {"dv", "0"},
                                                 {"mask", "none heads rows"},
                                                 {"bias", "none heads"},
+                                                {"block", "none heads rows"},
                                                 {"store", "dense packed"},
                                                 {"values", "normal coded"},
                                                 {"threads", "1"}};
@@ -344,6 +345,19 @@ static void the_dictionary_names_bugs(void)
         names("mask_head_dim_ignored", "b=2 hq=3 sq=9 sk=33 mask=heads", "mask_head_dim_ignored"));
 }
 
+static void the_dictionary_names_block_masks_and_segments(void)
+{
+    CU_ASSERT(
+        names("block_level_causal", "hq=2 sq=40 sk=60 causal=br block=rows", "block_level_causal"));
+    CU_ASSERT(names("block_mask_head_broadcast", "hq=3 sq=1 sk=60 block=batch",
+                    "block_mask_head_broadcast"));
+    CU_ASSERT(names("alibi_half_offset", "hq=6 sq=9 sk=33 alibi=on", "alibi_half_offset"));
+    CU_ASSERT(names("nystrom_pad_mask", "b=2 hq=2 sq=9 sk=129 mask=tile", "nystrom_pad_mask"));
+    CU_ASSERT_FALSE(names("alibi_nonpow2", "hq=6 sq=9 sk=33 alibi=on", "alibi_half_offset"));
+    CU_ASSERT_FALSE(
+        names("zero_times_nan", "hq=2 sq=9 sk=33 causal=br mask=rows", "nystrom_pad_mask"));
+}
+
 static void the_dictionary_does_not_name_what_is_not_there(void)
 {
     CU_ASSERT_FALSE(names("gqa_tile_order", "hq=6 hkv=2 sq=9 sk=17 causal=br", "causal_top_left"));
@@ -372,6 +386,8 @@ int main(void)
         {"what a kernel lacks is a hole", what_a_kernel_lacks_is_a_hole},
         {"captured values are those of the capture", captured_values_are_those_of_the_capture},
         {"the dictionary names bugs", the_dictionary_names_bugs},
+        {"the dictionary names block masks and segments",
+         the_dictionary_names_block_masks_and_segments},
         {"the dictionary does not name what is not there",
          the_dictionary_does_not_name_what_is_not_there},
         {"the house closes", close_house},

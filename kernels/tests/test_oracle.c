@@ -148,10 +148,44 @@ static void the_oracle_gives_numpys_numbers(void)
     cJSON_Delete(file);
 }
 
+/* select only: 2 batches, 2 heads, 7 queries, 11 keys; blocks of 3 x 4. */
+static void a_block_mask_is_a_mask_of_blocks_broadcast_or_not(void)
+{
+    enum { B = 2, H = 2, Q = 7, K = 11, BQ = 3, BK = 4, ROWS = 3, COLUMNS = 3 };
+    const att_kernel *oracle = att_kernel_table(NULL)->kernels[0];
+    static double room[B * H * K];
+
+    for (int kind = 0; kind < 16; kind++) {
+        const int64_t n[4] = {kind & 1 ? B : 1, kind & 2 ? H : 1, kind & 4 ? ROWS : 1,
+                              kind & 8 ? COLUMNS : 1};
+        uint8_t blocks[B * H * ROWS * COLUMNS], got[B * H * Q * K];
+        att_problem p = att_problem_init();
+        p.batch = B, p.heads_q = p.heads_kv = H, p.q_len = Q, p.kv_len = K;
+        p.head_dim = p.value_dim = 1;
+        p.q = att_tensor_dense(room, ATT_F64, B, H, Q, 1);
+        p.k = p.v = att_tensor_dense(room, ATT_F64, B, H, K, 1);
+        for (size_t i = 0; i < sizeof blocks; i++)
+            blocks[i] = (uint8_t)(i * 7 / 3 % 2);
+        p.block_mask = att_tensor_dense(blocks, ATT_U8, n[0], n[1], n[2], n[3]);
+        p.block_q = BQ, p.block_k = BK;
+        CU_ASSERT_EQUAL_FATAL(oracle->supports(oracle, ATT_OP_SELECT, &p, NULL, NULL), ATT_OK);
+        CU_ASSERT_EQUAL_FATAL(oracle->select(oracle, &p, &(att_scratch){0}, got), ATT_OK);
+        for (int64_t r = 0; r < B * H * Q * K; r++) {
+            const int64_t j = r % K, i = r / K % Q, h = r / K / Q % H, b = r / K / Q / H;
+            const int64_t at = ((b % n[0] * n[1] + h % n[1]) * n[2] + i / BQ % n[2]) * n[3] +
+                               j / BK % n[3];
+            CU_ASSERT_EQUAL(got[r], blocks[at]);
+        }
+    }
+}
+
 int main(void)
 {
     const CU_TestInfo tests[] = {
-        {"the oracle gives numpy's numbers", the_oracle_gives_numpys_numbers}, CU_TEST_INFO_NULL};
+        {"the oracle gives numpy's numbers", the_oracle_gives_numpys_numbers},
+        {"a block mask is a mask of blocks, broadcast or not",
+         a_block_mask_is_a_mask_of_blocks_broadcast_or_not},
+        CU_TEST_INFO_NULL};
 
     return att_suite_run("oracle", tests);
 }
