@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the recur eval: a case's inputs in guarded memory, the recurrence in float64 with
+ * the size of its rounding errors, and the dictionary of faults that explains a wrong result. */
+#ifndef ATT_RECUR_H
+#define ATT_RECUR_H
+
+#include <stdbool.h>
+
+#include "attn.h"
+#include "base/mem.h"
+#include "core/ctx.h"
+#include "core/error.h"
+
+/* A case's parameters. */
+typedef struct recur_spec {
+    int64_t b, hq, hkv, t, d, dv;
+    const char *gates, *betas, *values, *layout, *calls;
+    double scale; /* NaN = default */
+    int32_t rule, dtype;
+    att_placement place;
+    bool channels;        /* g a channel, not a head */
+    bool starts, returns; /* state_in given, state_out asked for (and z, where the rule has one) */
+} recur_spec;
+
+#define RECUR_GUARDS 8
+
+/* Dense doubles as they were stored: q [B,Hq,T,Dk], k [B,Hkv,T,Dk], v [B,Hkv,T,Dv], g as k (one a
+ * channel), beta [B,Hkv,T], s [B,Hkv,Dk,Dv], z [B,Hkv,Dk]. */
+typedef struct recur_numbers {
+    double *q, *k, *v, *g, *beta, *s, *z;
+} recur_numbers;
+
+/* A result and what its elements may be off by:
+ *   likely^2 = (u_acc sigma)^2 + (out rounding)^2 / 12,   worst = u_acc units + lost w + rounding
+ * with w half the accumulator's smallest subnormal. */
+typedef struct recur_field {
+    double *x, *units, *sigma, *lost;
+    int64_t n;
+} recur_field;
+
+/* out [B,Hq,T,Dv], s [B,Hkv,Dk,Dv], z [B,Hkv,Dk]. */
+typedef struct recur_answer {
+    recur_field out, s, z;
+} recur_answer;
+
+/* One case's inputs, shared by every kernel that runs it.  `given` is what a kernel gets, without
+ * outputs; `section` its recurrent part. */
+typedef struct recur_inputs {
+    recur_spec spec;
+    att_problem given;
+    att_recur section;
+    recur_numbers numbers;
+    recur_answer answer;
+    att_guard guard[RECUR_GUARDS];
+    size_t guards;
+} recur_inputs;
+
+/* What a reading of the recurrence does otherwise than the contract; all 0: nothing. */
+typedef struct recur_reading {
+    bool decay_missing, decay_late, decay_base_2, decay_by_query_head;
+    bool delta_reads_undecayed, beta_missing, read_before_write;
+    bool norm_missing, norm_over_heads, norm_of_keys_only;
+    bool state_forgotten, scale_missing, heads_tiled;
+    int64_t norm_missing_upto; /* calls of up to this many tokens leave out the normaliser */
+    int64_t block;             /* the state that leaves a block of so many tokens is aged only to
+                                * token block - 7 + 2 (d % 4) of it */
+} recur_reading;
+
+static inline bool recur_gated(int32_t rule)
+{
+    return rule == ATT_RULE_GLA || rule == ATT_RULE_GATED_DELTA || rule == ATT_RULE_SSD;
+}
+
+static inline bool recur_delta(int32_t rule)
+{
+    return rule == ATT_RULE_DELTA || rule == ATT_RULE_GATED_DELTA;
+}
+
+/* Tokens of the call that begins at `first`. */
+int64_t recur_call_length(const recur_spec *s, int64_t first);
+
+/* Token, head and width products: what a case costs. */
+double recur_work(const recur_spec *s);
+bool recur_fits(const recur_spec *s);
+
+/* --- recur_inputs.c */
+att_status recur_inputs_make(att_ctx *x, const recur_spec *spec, recur_inputs **out);
+void recur_inputs_drop(void *inputs);
+
+/* --- recur_walk.c */
+att_status recur_answer_make(const recur_spec *s, recur_answer *out);
+void recur_answer_drop(recur_answer *a);
+/* The recurrence and the size of its errors, as `reading` has it; NO_MEMORY. */
+att_status recur_walk(const recur_spec *s, const recur_numbers *n, const recur_reading *reading,
+                      recur_answer *out);
+
+/* --- recur_judge.c */
+/* The first element off in memory order. */
+typedef struct recur_bad {
+    const char *what; /* "out", "state", "z"; NULL = none */
+    int64_t at[4];    /* b, head, t (or channel), d */
+    double got, want, allowed, ratio;
+} recur_bad;
+
+typedef struct recur_error {
+    int64_t nonfinite, elements;
+    double sigma_ratio, bound_ratio;             /* out */
+    double state_sigma_ratio, state_bound_ratio; /* s and z */
+    double max_abs, nmse;
+    recur_bad bad;
+} recur_error;
+
+/* got: dense, out in the case's dtype; s and z f32, without data where not asked for. */
+void recur_judge(const recur_spec *s, const recur_answer *want, const att_tensor *out,
+                 const att_tensor *state, const att_tensor *z, const att_units *units,
+                 recur_error *e);
+
+/* --- recur_faults.c: name what explains a wrong result. */
+void recur_diagnose(att_ctx *x, const recur_inputs *in, const att_tensor *out,
+                    const att_tensor *state, const att_tensor *z, const att_units *units,
+                    const recur_error *e);
+
+#endif
