@@ -75,4 +75,5 @@ const att_eval att_eval_lm = {.name = "lm",
                               .group_kernel = true,
                               .chance = (double)NAN,
                               .seconds = seconds,
-                              .run = run};
+                              .run = run,
+                              .track = ATT_TRACK_MODEL};

@@ -224,4 +224,5 @@ const att_eval att_eval_needle = {.name = "needle",
                                   .metrics = metrics,
                                   .chance = 1.0 / CODES,
                                   .seconds = seconds,
-                                  .run = run};
+                                  .run = run,
+                                  .track = ATT_TRACK_PROBE};

@@ -23,7 +23,7 @@
 typedef struct options {
     const char *suite, *out, *resume, *model;
     att_list evals, kernels, cases, plugins;
-    int64_t seed, workers;
+    int64_t seed, workers, give_up;
     double timeout, memory;
     bool dry_run, json, quiet;
 } options;
@@ -43,6 +43,8 @@ static const att_option table[] = {
      "processes; default: one a processor"},
     {"timeout", ATT_OPTION_REAL, offsetof(options, timeout), "SECONDS", "0.1:86400",
      "for one case"},
+    {"give-up", ATT_OPTION_INT, offsetof(options, give_up), "N", "0:1000000",
+     "crashes and timeouts after which a kernel is left alone; 0, the default: never"},
     {"memory", ATT_OPTION_REAL, offsetof(options, memory), "GIB", "1:1024",
      "address space of a worker"},
     {"out", ATT_OPTION_TEXT, offsetof(options, out), "DIR", NULL, "where runs go; default: runs"},
@@ -271,6 +273,7 @@ static att_status run_plan(const att_cli *cli, const options *o, const att_run_p
     att_run_options run = {.command = {cli->self, o->model, datasets, log, o->memory * 0x1p30},
                            .workers = o->workers ? (int)o->workers : (int)processors,
                            .timeout = o->timeout,
+                           .give_up = (int)o->give_up,
                            .journal = journal,
                            .resume = o->resume != NULL,
                            .stamp = stamp,

@@ -27,6 +27,15 @@ typedef struct att_metric_spec {
     const char *help;
 } att_metric_spec;
 
+/* Which room of evals/ it comes from, and with that whom its cases concern: numeric ones hold every
+ * kernel to its contract, so deliberate bugs must fall to them. */
+typedef enum att_track {
+    ATT_TRACK_NUMERIC = 0,
+    ATT_TRACK_PROBE,
+    ATT_TRACK_MODEL,
+    ATT_TRACK_COST
+} att_track;
+
 typedef struct att_eval {
     const char *name; /* "parity", "needle", "lm" ... */
     const char *summary;
@@ -48,6 +57,7 @@ typedef struct att_eval {
     double (*seconds)(const char *task, const att_value *params);
     /* OK: measured.  UNSUPPORTED: a hole.  NO_MEMORY, FAILED, others: with att_ctx_why. */
     att_status (*run)(att_ctx *x);
+    att_track track;
 } att_eval;
 
 #endif

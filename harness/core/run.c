@@ -24,8 +24,14 @@
 /* A case may take this long before its worker counts as hung: loading a model is part of it. */
 static double patience(const att_run_options *o, const att_case *c)
 {
-    return o->timeout > 0 ? o->timeout : 30 + 20 * c->seconds;
+    return o->timeout > 0 ? o->timeout : (o->grace > 0 ? o->grace : 30) + 20 * c->seconds;
 }
+
+/* A kernel that crashed or hung. */
+typedef struct fallen {
+    const char *kernel; /* its text, of the plan */
+    int deaths;
+} fallen;
 
 typedef struct lane {
     att_pool_worker w;
@@ -44,6 +50,8 @@ typedef struct runner {
     size_t done, told;
     double *spent; /* seconds a row */
     double begin;
+    fallen *fallen;
+    size_t n_fallen;
 } runner;
 
 /* Set by the signal handler alone; a process-wide signal has no other place to go. */
@@ -118,6 +126,41 @@ static att_status finish_dead(runner *x, size_t i, att_outcome outcome, int numb
     return finish(x, i, &r, outcome == ATT_NOT_RUN, why);
 }
 
+/* The kernel's entry; NULL if it never crashed or hung. */
+static fallen *fallen_of(const runner *x, const char *kernel)
+{
+    for (size_t i = 0; i < x->n_fallen; i++)
+        if (strcmp(x->fallen[i].kernel, kernel) == 0)
+            return &x->fallen[i];
+    return NULL;
+}
+
+static att_status count_death(runner *x, const char *kernel)
+{
+    fallen *f = fallen_of(x, kernel);
+
+    if (!f) {
+        fallen *more = realloc(x->fallen, (x->n_fallen + 1) * sizeof *more);
+        if (!more)
+            return ATT_NO_MEMORY;
+        x->fallen = more;
+        f = &more[x->n_fallen++];
+        *f = (fallen){.kernel = kernel};
+    }
+    f->deaths++;
+    return ATT_OK;
+}
+
+/* Is case i's kernel not to be tried again? */
+static bool given_up(const runner *x, size_t i)
+{
+    const fallen *f = x->o->give_up > 0 && x->n_fallen > 0
+                          ? fallen_of(x, x->plan->cases[i].c->variant->text)
+                          : NULL;
+
+    return f && f->deaths >= x->o->give_up;
+}
+
 /* Rows of the journal; false where there is none for case i. */
 static att_status recall(runner *x, size_t i, bool *found, att_why *why)
 {
@@ -180,14 +223,21 @@ static att_status send_case(runner *x, lane *l, att_why *why)
 
 static att_status advance(runner *x, lane *l, att_why *why)
 {
-    if (l->busy && ++l->next == l->end)
-        l->busy = false;
-    if (!l->busy) {
-        att_status status = next_lease(x, l, why);
+    for (;;) {
+        att_status status = ATT_OK;
+        if (l->busy && ++l->next == l->end)
+            l->busy = false;
+        if (!l->busy)
+            status = next_lease(x, l, why);
         if (status != ATT_OK || !l->busy)
             return status;
+        if (!given_up(x, l->next))
+            return send_case(x, l, why);
+        status = finish_dead(x, l->next, ATT_NOT_RUN, 0,
+                             "the kernel crashed or hung too often to be tried again", 0, why);
+        if (status != ATT_OK)
+            return status;
     }
-    return send_case(x, l, why);
 }
 
 /* The worker ended, or was ended, in the middle of a case. */
@@ -208,6 +258,8 @@ static att_status bury(runner *x, lane *l, bool hung, att_why *why)
                  x->o->command.log);
     att_status code =
         finish_dead(x, l->next, hung ? ATT_TIMEOUT : ATT_CRASH, number, reason, seconds, why);
+    if (code == ATT_OK)
+        code = count_death(x, x->plan->cases[l->next].c->variant->text);
     return code == ATT_OK ? advance(x, l, why) : code;
 }
 
@@ -320,6 +372,7 @@ att_status att_run_plan_measure(const att_run_plan *plan, const att_run_options 
     sigaction(SIGTERM, &old_term, NULL);
     sigaction(SIGPIPE, &old_pipe, NULL);
     free(x.spent);
+    free(x.fallen);
     *signal_out = caught;
     result->seconds = att_clock_now() - x.begin;
     att_verdict_run(result);

@@ -79,6 +79,41 @@ static void a_hang_is_a_timeout(void)
     att_result_clear(&result);
 }
 
+/* Five cases of a kernel that hangs cost two timeouts, not five. */
+static void a_kernel_that_hangs_is_given_up(void)
+{
+    char command[3 * PATH_MAX], folder[] = "/tmp/att_run_XXXXXX", path[PATH_MAX];
+    size_t hung = 0, left = 0, passed = 0;
+    att_result result = {0};
+    att_why why = {""};
+
+    find_room();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(command, sizeof command,
+             "cd '%s' && set --; for sq in 1 2 3 4 5; do set -- \"$@\" --case \"parity "
+             "plugin:%s/harness/core/tests/plugins/hangs.so#ill sq=$sq lse=0\" --case \"parity "
+             "naive_blas sq=$sq lse=0\"; done; '%s/attest' run --quiet --workers 1 --timeout 1 "
+             "--give-up 2 --out '%s' \"$@\" >out 2>err",
+             folder, room, room, folder);
+    int status = system(command);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), ATT_EXIT_INCOMPLETE);
+    snprintf(path, sizeof path, "%s/latest/result.json", folder);
+    CU_ASSERT_EQUAL_FATAL(att_result_read(path, &result, &why), ATT_OK);
+    CU_ASSERT_EQUAL(result.n_records, 10);
+    for (size_t i = 0; i < result.n_records; i++) {
+        hung += result.records[i].status == ATT_TIMEOUT;
+        left += result.records[i].status == ATT_NOT_RUN;
+        passed += result.records[i].status == ATT_PASS;
+    }
+    CU_ASSERT_EQUAL(hung, 2);
+    CU_ASSERT_EQUAL(left, 3);
+    CU_ASSERT_EQUAL(passed, 5);
+    att_result_clear(&result);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
 /* Past the output lies a red zone or a page that can't be written: both name the kernel. */
 static void a_write_past_the_output_is_attributed(void)
 {
@@ -148,6 +183,7 @@ int main(void)
     static const CU_TestInfo tests[] = {
         {"a_crash_is_recorded_with_its_signal", a_crash_is_recorded_with_its_signal},
         {"a_hang_is_a_timeout", a_hang_is_a_timeout},
+        {"a_kernel_that_hangs_is_given_up", a_kernel_that_hangs_is_given_up},
         {"a_write_past_the_output_is_attributed", a_write_past_the_output_is_attributed},
         {"a_nan_is_counted_and_fails", a_nan_is_counted_and_fails},
         {"hunger_is_a_crash_that_says_out_of_memory", hunger_is_a_crash_that_says_out_of_memory},

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attest zoo on small suites, as a script sees it. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/tests/suite.h"
+#include "core/exit.h"
+
+static char room[PATH_MAX];                   /* build/PROFILE */
+static char folder[] = "/tmp/att_zoo_XXXXXX"; /* made by main */
+
+static void find_room(void)
+{
+    ssize_t n = readlink("/proc/self/exe", room, sizeof room - 1);
+
+    room[n > 0 ? n : 0] = '\0';
+    for (int i = 0; i < 4; i++)
+        *(strrchr(room, '/') ? strrchr(room, '/') : room) = '\0';
+}
+
+/* Cases that two mask bugs, a scale bug and every right kernel can be told apart by. */
+static void write_suite(const char *rows)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/suite.json", folder);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fprintf(f, "{\"schema_version\": 1, \"name\": \"small\", \"rows\": [%s]}\n", rows);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+}
+
+#define ROW(params)                                                                                \
+    "{\"measure\": \"parity\", \"kernels\": [\"*\"], \"params\": {" params "}, \"seeds\": [7]}"
+#define CAUSAL ROW("\"sq\": [8], \"sk\": [33], \"causal\": [\"br\"], \"lse\": [0, 1]")
+
+/* `attest zoo --suite FOLDER/suite.json OPTIONS`; its exit code, and stdout as JSON if asked. */
+static int zoo(const char *options, cJSON **json)
+{
+    char command[4 * PATH_MAX], out[PATH_MAX];
+    size_t n = 0;
+    att_why why = {""};
+
+    snprintf(out, sizeof out, "%s/out", folder);
+    snprintf(command, sizeof command,
+             "'%s/attest' zoo --quiet --suite '%s/suite.json' %s >'%s' 2>'%s/err'", room, folder,
+             options, out, folder);
+    int status = system(command);
+    char *text = att_file_read(out, 1 << 22, &n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    if (json)
+        CU_ASSERT_EQUAL_FATAL(att_json_parse(text, n, "zoo", json, &why), ATT_OK);
+    free(text);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static double number(const cJSON *object, const char *name)
+{
+    double x = -1;
+
+    CU_ASSERT_TRUE(att_json_real(object, name, &x));
+    return x;
+}
+
+static const cJSON *row_of(const cJSON *json, const char *id)
+{
+    const cJSON *row;
+
+    cJSON_ArrayForEach(row, att_json_get(json, "rows"))
+    {
+        const char *text = "";
+        if (att_json_text(row, "id", &text) && strcmp(text, id) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+static void a_bug_that_the_cases_show_is_caught_and_named(void)
+{
+    cJSON *json = NULL;
+    const char *by = "";
+
+    write_suite(CAUSAL);
+    CU_ASSERT_EQUAL(zoo("--json --kernel zoo:causal_top_left --kernel 'flash_*'", &json),
+                    ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "bugs"), 1);
+    CU_ASSERT_EQUAL(number(json, "caught"), 1);
+    CU_ASSERT_EQUAL(number(json, "named"), 1);
+    CU_ASSERT_EQUAL(number(json, "misnamed"), 0);
+    CU_ASSERT_EQUAL(number(json, "false_alarms"), 0);
+    CU_ASSERT_TRUE(number(json, "clean_cases") >= 2);
+    const cJSON *row = row_of(json, "causal_top_left");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+    CU_ASSERT_TRUE(cJSON_IsTrue(att_json_get(row, "caught")));
+    CU_ASSERT_TRUE(cJSON_IsTrue(att_json_get(row, "named")));
+    CU_ASSERT_TRUE(att_json_text(row, "by_eval", &by) && strcmp(by, "parity") == 0);
+    CU_ASSERT_EQUAL(number(row, "failed"), 2);
+    const cJSON *mask = att_json_get(att_json_get(json, "by_class"), "mask");
+    CU_ASSERT_EQUAL(number(mask, "bugs"), 1);
+    CU_ASSERT_EQUAL(number(mask, "caught"), 1);
+    cJSON_Delete(json);
+}
+
+/* One key hides every scale. */
+static void a_bug_that_no_case_shows_is_missed_and_exit_1(void)
+{
+    cJSON *json = NULL;
+
+    write_suite(ROW("\"sk\": [1]"));
+    CU_ASSERT_EQUAL(zoo("--json --kernel zoo:log2e_missing --kernel flash_f32", &json),
+                    ATT_EXIT_FAIL);
+    CU_ASSERT_EQUAL(number(json, "caught"), 0);
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(att_json_get(json, "missed")), 1);
+    CU_ASSERT_EQUAL(number(json, "false_alarms"), 0);
+    cJSON_Delete(json);
+}
+
+/* A probe in the suite is no numeric case: it takes no part. */
+static void probes_of_the_suite_are_left_out(void)
+{
+    cJSON *json = NULL;
+
+    write_suite(CAUSAL ", {\"measure\": \"needle\", \"kernels\": [\"*\"], \"params\": {\"len\": "
+                       "[256]}, \"seeds\": [1]}");
+    CU_ASSERT_EQUAL(zoo("--json --kernel zoo:causal_top_left --kernel flash_f32", &json),
+                    ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "clean_cases"), 2);
+    CU_ASSERT_EQUAL(number(row_of(json, "causal_top_left"), "cases"), 2);
+    cJSON_Delete(json);
+}
+
+static void rows_that_list_kernels_meet_the_bugs_too(void)
+{
+    cJSON *json = NULL;
+
+    write_suite("{\"measure\": \"parity\", \"kernels\": [\"flash_f32\"], \"params\": {\"sq\": [8], "
+                "\"sk\": [33], \"causal\": [\"br\"]}, \"seeds\": [7]}");
+    CU_ASSERT_EQUAL(zoo("--json --kernel zoo:causal_top_left --kernel 'flash_*'", &json),
+                    ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "caught"), 1);
+    CU_ASSERT_EQUAL(number(json, "clean_cases"), 1);
+    cJSON_Delete(json);
+}
+
+static void the_plot_lies_beside_its_data(void)
+{
+    char options[PATH_MAX], path[PATH_MAX];
+    size_t n = 0;
+
+    write_suite(CAUSAL);
+    snprintf(options, sizeof options,
+             "--kernel zoo:causal_top_left --kernel flash_f32 --plot '%s/score.svg'", folder);
+    CU_ASSERT_EQUAL(zoo(options, NULL), ATT_EXIT_PASS);
+    snprintf(path, sizeof path, "%s/score.tsv", folder);
+    char *text = att_file_read(path, 1 << 16, &n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "1\tmask\t1\t1\t0"));
+    free(text);
+    snprintf(path, sizeof path, "%s/score.svg", folder);
+    CU_ASSERT_EQUAL(access(path, R_OK), 0);
+    CU_ASSERT_EQUAL(zoo("--kernel zoo:causal_top_left --kernel flash_f32 --plot nowhere.png", NULL),
+                    ATT_EXIT_USAGE);
+}
+
+int main(void)
+{
+    static const CU_TestInfo tests[] = {
+        {"a_bug_that_the_cases_show_is_caught_and_named",
+         a_bug_that_the_cases_show_is_caught_and_named},
+        {"a_bug_that_no_case_shows_is_missed_and_exit_1",
+         a_bug_that_no_case_shows_is_missed_and_exit_1},
+        {"probes_of_the_suite_are_left_out", probes_of_the_suite_are_left_out},
+        {"rows_that_list_kernels_meet_the_bugs_too", rows_that_list_kernels_meet_the_bugs_too},
+        {"the_plot_lies_beside_its_data", the_plot_lies_beside_its_data},
+        CU_TEST_INFO_NULL};
+    char command[PATH_MAX];
+
+    find_room();
+    if (!mkdtemp(folder))
+        return 1;
+    int code = att_suite_run("zoo", tests);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command) == 0 ? code : 1;
+}
