@@ -196,21 +196,30 @@ static inline bool att_flash_sees(const att_flash_block *b, const att_row *row, 
     return false;
 }
 
-/* o of one row, key by key, without the keys that it may not see. */
+/* o of one row without the keys that it may not see.  The same operations in the same order as in
+ * att_tile_values, less those of weight 0, so that what hides in unseen keys does not move a bit.
+ */
 static inline void att_flash_careful(const att_flash_block *b, int64_t r, const float *x,
                                      int64_t j0, int64_t n, float keep)
 {
     const int64_t columns = b->job->columns;
     float *o = b->o + r * columns;
+    const float *v = b->v;
+    int seen[ATT_TILE_KEYS], count = 0;
 
-    for (int64_t c = 0; c < columns; c++)
-        o[c] *= keep;
-    for (int64_t j = 0; j < n; j++) {
-        if (!att_pair_allowed(&b->job->rules, &b->seq, b->row + r, j0 + j))
-            continue;
-        for (int64_t c = 0; c < b->job->p->value_dim; c++)
-            o[c] += x[j] * b->v[c / ATT_TILE_COLS * ATT_TILE_KEYS * ATT_TILE_COLS +
-                                j * ATT_TILE_COLS + c % ATT_TILE_COLS];
+    for (int j = 0; j < n; j++)
+        if (att_pair_allowed(&b->job->rules, &b->seq, b->row + r, j0 + j))
+            seen[count++] = j;
+    for (int64_t c = 0; c < columns; c += ATT_TILE_COLS, v += ATT_TILE_KEYS * ATT_TILE_COLS) {
+        att_vf low = att_vf_load(o + c) * keep, high = att_vf_load(o + c + ATT_W) * keep;
+        for (int s = 0; s < count; s++) {
+            const float *at = v + seen[s] * ATT_TILE_COLS;
+            const att_vf p = att_vf_set(x[seen[s]]);
+            low = att_vf_fma(p, att_vf_load(at), low);
+            high = att_vf_fma(p, att_vf_load(at + ATT_W), high);
+        }
+        att_vf_store(o + c, low);
+        att_vf_store(o + c + ATT_W, high);
     }
 }
 

@@ -19,8 +19,8 @@ static const att_accept ACCEPT = {
 typedef struct head {
     const att_rules *rules;
     const att_seq *seq;
-    float *q, *k, *v, *scores, *out,
-        *lse; /* packed: [ROWS,Dk] [n,Dk] [n,Dv] [ROWS,ld] [ROWS,Dv] [ROWS] */
+    float *q, *k, *v, *scores, *out, *lse,
+        *row; /* packed: [ROWS,Dk] [n,Dk] [n,Dv] [ROWS,ld] [ROWS,Dv] [ROWS] [Dv] */
     int64_t ld;
 } head;
 
@@ -44,7 +44,7 @@ static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
     (void)self, (void)op, (void)params;
     const int64_t rows = att_min(ROWS, p->q_len), d = p->head_dim + p->value_dim;
     int64_t floats, more;
-    if (__builtin_mul_overflow(rows + p->kv_len, d, &floats) ||
+    if (__builtin_mul_overflow(rows + p->kv_len + 1, d, &floats) ||
         __builtin_mul_overflow(rows, padded(p->kv_len), &more) ||
         __builtin_add_overflow(floats, more + rows, &floats) || floats > INT64_MAX / 4)
         return ATT_NO_MEMORY;
@@ -82,24 +82,35 @@ static bool softmax_row(const head *w, const att_row *row, float *x, float *lse)
     return true;
 }
 
-/* A value that is not finite must not reach rows that may not see its key, not even times 0. */
-static void careful_row(const head *w, const att_row *row, const float *x, float *out)
-{
-    const int64_t dv = w->rules->p->value_dim;
-    for (int64_t d = 0; d < dv; d++)
-        out[d] = 0.0f;
-    for (int64_t j = row->lo; j < row->hi; j++)
-        if (att_pair_allowed(w->rules, w->seq, row, j))
-            for (int64_t d = 0; d < dv; d++)
-                out[d] += x[j] * w->v[j * dv + d];
-}
-
 static bool all_finite(const float *x, int64_t n)
 {
     bool finite = true;
     for (int64_t i = 0; i < n; i++)
         finite &= (bool)isfinite(x[i]);
     return finite;
+}
+
+/* The row's sum key by key, if it sees a value that is not finite.  Else the matrix product of
+ * finite values stands, so that what hides in unseen keys does not move a bit. */
+static void careful_row(const head *w, const att_row *row, const float *x, float *out)
+{
+    const att_problem *p = w->rules->p;
+    const int64_t kv = row->h / (p->heads_q / p->heads_kv), dv = p->value_dim;
+    bool sees = false;
+
+    for (int pass = 0; pass < 1 + sees; pass++) {
+        for (int64_t d = 0; d < dv && pass; d++)
+            out[d] = 0.0f;
+        for (int64_t j = row->lo; j < row->hi; j++) {
+            if (!att_pair_allowed(w->rules, w->seq, row, j))
+                continue;
+            att_load_row(p->v.data, p->v.dtype, att_key_at(p, &p->v, w->seq, kv, j), p->v.stride[3],
+                         dv, w->row);
+            sees |= !all_finite(w->row, dv);
+            for (int64_t d = 0; d < dv && pass; d++)
+                out[d] += x[j] * w->row[d];
+        }
+    }
 }
 
 static void chunk(const head *w, int64_t h, int64_t i0, int64_t rows, bool careful)
@@ -122,13 +133,15 @@ static void chunk(const head *w, int64_t h, int64_t i0, int64_t rows, bool caref
             for (int64_t j = 0; j < n; j++)
                 x[j] = 0.0f;
     }
-    if (n > 0 && !careful)
+    if (n > 0)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)dv, (int)n, 1.0f,
                     w->scores, (int)w->ld, w->v, (int)dv, 0.0f, w->out, (int)dv);
     for (int64_t r = 0; r < rows; r++) {
         float *out = w->out + r * dv;
         const att_row row = att_row_of(w->rules, w->seq, h, i0 + r);
-        if (n == 0 || careful)
+        for (int64_t d = 0; d < dv && n == 0; d++)
+            out[d] = 0.0f;
+        if (careful)
             careful_row(w, &row, w->scores + r * w->ld, out);
         const double shrink =
             p->sinks.data
@@ -159,10 +172,12 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     w.v = w.k + p->kv_len * dk;
     w.out = w.v + p->kv_len * dv;
     w.lse = w.out + rows * dv;
-    w.scores = w.lse + rows;
+    w.row = w.lse + rows;
+    w.scores = w.row + dv;
 
     for (int64_t b = 0; b < p->batch; b++) {
         const att_seq seq = att_seq_of(p, b);
+        bool careful = false;
         w.seq = &seq;
         for (int64_t h = 0; h < p->heads_q; h++) {
             const int64_t group = p->heads_q / p->heads_kv, kv = h / group;
@@ -172,7 +187,9 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
                 att_load_row(p->v.data, p->v.dtype, att_key_at(p, &p->v, &seq, kv, j),
                              p->v.stride[3], dv, w.v + j * dv);
             }
-            const bool careful = !all_finite(w.v, seq.kv_len * dv);
+            careful = h % group == 0 ? !all_finite(w.v, seq.kv_len * dv) : careful;
+            for (int64_t n = 0; n < seq.kv_len * dv && careful; n++)
+                w.v[n] = isfinite(w.v[n]) ? w.v[n] : 0.0f;
             for (int64_t i = 0; i < seq.q_len; i += rows)
                 chunk(&w, h, i, att_min(rows, seq.q_len - i), careful);
         }
