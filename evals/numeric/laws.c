@@ -43,6 +43,8 @@ static const att_param params[] = {
      "none full heads keys empty", "boolean mask, by what it varies over"},
     {"bias", WORD, 0, "", "none", "none|full|rows|heads|keys|batch|column|inf",
      "none full heads inf", "additive bias, by what it varies over"},
+    {"block", WORD, 0, "", "none", "none|full|heads|rows|batch|keys", "none full heads",
+     "block mask, by what it varies over"},
     {"softcap", REAL, 0, "", "0", "0:1e6", "0 2", "0 = off"},
     {"sinks", WORD, 0, "", "none", "none|low|zero|high|mixed", "none mixed", "sink logits"},
     {"alibi", WORD, 0, "", "none", "none|on", "none on", "ALiBi slopes"},
@@ -130,6 +132,7 @@ static parity_spec spec_of(const att_value *v)
         .causal = value_of(v, "causal")->s,
         .mask = value_of(v, "mask")->s,
         .bias = value_of(v, "bias")->s,
+        .block = value_of(v, "block")->s,
         .sinks = value_of(v, "sinks")->s,
         .alibi = value_of(v, "alibi")->s,
         .lens = value_of(v, "lens")->s,
@@ -190,8 +193,8 @@ static double seconds(const char *task, const att_value *values)
 static void own_words(law_case *c)
 {
     parity_spec *s = &c->spec;
-    const char **of[] = {&s->causal, &s->mask,  &s->bias,   &s->sinks, &s->alibi,
-                         &s->lens,   &s->store, &s->layout, &s->values};
+    const char **of[] = {&s->causal, &s->mask, &s->bias,  &s->block,  &s->sinks,
+                         &s->alibi,  &s->lens, &s->store, &s->layout, &s->values};
 
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         strncpy(c->words[i], *of[i], sizeof c->words[i] - 1);
@@ -264,8 +267,9 @@ const att_eval att_eval_laws = {
     .summary = "laws that hold between a kernel's answers to related problems",
     .params = params,
     .metrics = metrics,
-    .group_by = "law b hq hkv sq sk d dv causal wl wr mask bias softcap sinks alibi lens store "
-                "layout dtype values place threads",
+    .group_by =
+        "law b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store "
+        "layout dtype values place threads",
     .chance = (double)NAN,
     .valid = valid,
     .covers = covers,

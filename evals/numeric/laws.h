@@ -74,6 +74,7 @@ att_status law_side_like(law_case *c, const parity_spec *spec, parity_edit edit,
 /* Words that several laws put in place of a case's own. */
 void law_explicit_positions(parity_spec *s); /* where positions count: given ones */
 void law_without_lengths(parity_spec *s);
+void law_without_blocks(parity_spec *s); /* where rows or keys are cut */
 int64_t law_rows(const parity_spec *s);
 
 /* --- laws_judge.c: runs the kernel on all of it and records. */

@@ -53,6 +53,7 @@ static att_status mask_forms(law_case *c)
 static void with_tail(parity_spec *s)
 {
     law_without_lengths(s);
+    law_without_blocks(s);
     s->sk = s->sk < 2 ? 2 : s->sk;
     s->mask = "keys";
     if (!is_top_left(s)) /* other positions count from the last key */
@@ -134,6 +135,7 @@ static att_status sink_key(law_case *c)
 static void with_sink(parity_spec *s)
 {
     law_without_lengths(s);
+    law_without_blocks(s);
     without_window(s);
     s->alibi = "none";
     law_explicit_positions(s);
@@ -207,6 +209,7 @@ static att_status split_merge(law_case *c)
 static void with_lse(parity_spec *s)
 {
     law_without_lengths(s);
+    law_without_blocks(s);
     law_explicit_positions(s);
     s->lse = true;
 }

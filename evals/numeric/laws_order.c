@@ -103,6 +103,7 @@ static att_status position_shift(law_case *c)
 static void with_keys(parity_spec *s)
 {
     law_without_lengths(s);
+    law_without_blocks(s);
     law_explicit_positions(s);
 }
 

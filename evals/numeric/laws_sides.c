@@ -17,6 +17,11 @@ void law_without_lengths(parity_spec *s)
     s->lens = "none";
 }
 
+void law_without_blocks(parity_spec *s)
+{
+    s->block = "none";
+}
+
 void law_explicit_positions(parity_spec *s)
 {
     bool count = !parity_is(s->causal, "none") || s->left >= 0 || s->right >= 0 ||
@@ -154,6 +159,21 @@ static void copy_grid(const law_cells *at, const att_tensor *from, double other,
                 }
 }
 
+/* Block masks: rows and keys of sides that have one are the base's, from the first on. */
+static void copy_blocks(const law_cells *at, const att_problem *from, att_problem *to)
+{
+    const att_tensor *f = &from->block_mask, *t = &to->block_mask;
+    const int64_t *n = t->shape;
+
+    for (int64_t c = 0; t->data && f->data && c < n[0] * n[1] * n[2] * n[3]; c++) {
+        int64_t b = c / (n[1] * n[2] * n[3]), h = c / (n[2] * n[3]) % n[1];
+        int64_t i = c / n[3] % n[2], j = c % n[3];
+        int64_t ob = f->shape[0] > 1 ? at->b[b] : 0, oh = f->shape[1] > 1 ? at->h[h] : 0;
+        ((uint8_t *)t->data)[att_tensor_at(t, b, h, i, j)] =
+            ((const uint8_t *)f->data)[att_tensor_at(f, ob, oh, i, j)];
+    }
+}
+
 static void copy_heads(const law_cells *at, const att_tensor *from, att_tensor *to)
 {
     for (int64_t h = 0; to->data && from->data && h < to->shape[3]; h++)
@@ -181,6 +201,7 @@ static void copy_all(parity_inputs *in, void *arg)
     copy_numbers(w, in);
     copy_grid(at, &from->mask, 1, &to->mask);
     copy_grid(at, &from->bias, 0, &to->bias);
+    copy_blocks(at, from, to);
     copy_heads(at, &from->sinks, &to->sinks);
     copy_heads(at, &from->alibi_slopes, &to->alibi_slopes);
     copy_positions(at, at->i, &from->q_positions, &to->q_positions);

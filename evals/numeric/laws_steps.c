@@ -51,6 +51,7 @@ static att_status chunks(law_case *c)
 static void bottom_right(parity_spec *s)
 {
     law_without_lengths(s);
+    law_without_blocks(s);
     s->causal = "br";
 }
 
