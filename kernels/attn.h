@@ -55,7 +55,7 @@ typedef enum att_dtype {
 /* A view.  Element (i0,i1,i2,i3) lies at data + (i0*stride[0] + ... ) elements; strides are signed,
  * in elements, and may be 0 on inputs.  Unused leading dimensions have shape 1, stride 0.  Block
  * types (Q8_0, Q4_0): the last dimension is contiguous and all strides are multiples of 32.
- * data == NULL means "not given".  Outputs never alias inputs. */
+ * data == NULL means "not given".  Outputs never alias inputs (but see att_rope). */
 typedef struct att_tensor {
     void *data;
     int32_t dtype; /* att_dtype */
@@ -120,8 +120,11 @@ typedef struct att_grad {
 
 typedef enum att_pairing { ATT_ROPE_HALF = 0, ATT_ROPE_INTERLEAVED } att_pairing;
 
-/* Rotary embedding of q into out (ATT_OP_ROPE).  Pair i turns by position * theta^(-2i/rotary_dim),
- * or by cos/sin [B,S,rotary_dim/2] where given.  Dimensions from rotary_dim on are copied. */
+/* Rotary embedding of q into out (ATT_OP_ROPE): (x1, x2) -> (c x1 - s x2, s x1 + c x2).  Pair i is
+ * dimensions (i, i + rotary_dim/2) or (2i, 2i + 1); it turns by position * theta^(-2i/rotary_dim),
+ * or by cos/sin {1,B,S,rotary_dim/2} where given.  Dimensions from rotary_dim on are copied.
+ * Positions: q_positions, else 0, 1, ...  Alone among the operators it may be asked to work in
+ * place: out is then exactly q (data, shape and strides); a kernel that can't refuses. */
 typedef struct att_rope {
     int32_t pairing; /* att_pairing */
     int32_t reserved;

@@ -96,30 +96,6 @@ const att_variant *att_ctx_find(att_ctx *x, const char *text)
     return att_variant_parse(x->registry, text, &x->arena, &v, &x->why) == ATT_OK ? v : NULL;
 }
 
-static int offered(const att_kernel *k, att_op op)
-{
-    switch (op) {
-    case ATT_OP_ATTEND:
-        return k->attend != NULL;
-    case ATT_OP_ATTEND_BACKWARD:
-        return k->attend_backward != NULL;
-    case ATT_OP_RECUR:
-        return k->recur != NULL;
-    case ATT_OP_SELECT:
-        return k->select != NULL;
-    case ATT_OP_ROPE:
-        return k->rope != NULL;
-    case ATT_OP_MERGE:
-        return k->merge != NULL;
-    case ATT_OP_QUANTISE:
-        return k->quantise != NULL;
-    case ATT_OP_DEQUANTISE:
-        return k->dequantise != NULL;
-    default:
-        return 0;
-    }
-}
-
 static att_status operate(const att_kernel *k, att_op op, const att_problem *p,
                           const att_scratch *s, uint8_t *allowed)
 {
@@ -177,7 +153,7 @@ att_status att_ctx_call(att_ctx *x, const att_variant_part *part, att_op op, con
     att_plan plan = {0};
     att_scratch s = {.params = part->values, .host = x->host};
 
-    if (!offered(k, op)) {
+    if (op == ATT_OP_SESSION || !att_kernel_offers(k, op)) {
         att_ctx_why(x, "%s does not offer this operator", k->name);
         return ATT_UNSUPPORTED;
     }

@@ -20,6 +20,7 @@ typedef struct expansion {
     const att_plan_filter *filter;
     const char *measure;
     const char *params;
+    bool pattern; /* kernels come from a pattern: those without the eval's operator are left out */
     uint64_t seed;
     bool required;
 } expansion;
@@ -68,13 +69,36 @@ att_status att_plan_add_line(att_run_plan *plan, att_registry *r, const char *li
     return status;
 }
 
+/* Does one of the case's kernels offer an operator that its eval asks for? */
+static bool offers(const att_case *c)
+{
+    bool any = c->eval->ops == 0;
+
+    for (size_t i = 0; i < c->variant->parts; i++)
+        for (int op = 0; op < ATT_OPS; op++)
+            any |= (c->eval->ops >> op & 1u) &&
+                   att_kernel_offers(c->variant->part[i].kernel, (att_op)op);
+    return any;
+}
+
 static att_status take(void *arg, const char *text, att_why *why)
 {
     expansion *x = arg;
     att_case *c = NULL;
     att_status status = att_case_make(x->registry, x->measure, text, x->params, &x->seed, &c, why);
 
+    if (status == ATT_OK && x->pattern && !offers(c)) {
+        att_case_drop(c);
+        return ATT_OK;
+    }
     return status == ATT_OK ? add(x->plan, c, x->plan->n_rows - 1, x->required, why) : status;
+}
+
+/* Takes the kernels that a pattern or a kernel's own text stands for. */
+static att_status match(expansion *x, const char *text, att_why *why)
+{
+    x->pattern = strpbrk(text, "*?") || (strncmp(text, "plugin:", 7) == 0 && !strpbrk(text, "#{"));
+    return att_registry_match(x->registry, text, take, x, why);
 }
 
 static bool is_plain_glob(const char *text)
@@ -115,11 +139,11 @@ static att_status each_kernel(expansion *x, const cJSON *kernels, att_why *why)
         }
         bool all = strcmp(k->valuestring, "*") == 0;
         for (size_t i = 0; all && only && only[i] && status == ATT_OK; i++)
-            status = att_registry_match(x->registry, only[i], take, x, why);
+            status = match(x, only[i], why);
         if (only && (all || !named(only, k->valuestring)))
             continue;
         if (status == ATT_OK)
-            status = att_registry_match(x->registry, k->valuestring, take, x, why);
+            status = match(x, k->valuestring, why);
         if (status != ATT_OK)
             return status;
     }
@@ -127,7 +151,7 @@ static att_status each_kernel(expansion *x, const cJSON *kernels, att_why *why)
         bool all = false; /* a kernel of the user's own joins rows that list their kernels */
         cJSON_ArrayForEach(k, kernels) all = all || strcmp(k->valuestring, "*") == 0;
         if (!all && !is_plain_glob(only[i]) && strchr(only[i], ':'))
-            status = att_registry_match(x->registry, only[i], take, x, why);
+            status = match(x, only[i], why);
     }
     return status;
 }

@@ -56,6 +56,32 @@ static const char *params_fault(const att_param *table)
     return fault;
 }
 
+bool att_kernel_offers(const att_kernel *k, att_op op)
+{
+    switch (op) {
+    case ATT_OP_ATTEND:
+        return k->attend != NULL;
+    case ATT_OP_ATTEND_BACKWARD:
+        return k->attend_backward != NULL;
+    case ATT_OP_RECUR:
+        return k->recur != NULL;
+    case ATT_OP_SELECT:
+        return k->select != NULL;
+    case ATT_OP_ROPE:
+        return k->rope != NULL;
+    case ATT_OP_MERGE:
+        return k->merge != NULL;
+    case ATT_OP_QUANTISE:
+        return k->quantise != NULL;
+    case ATT_OP_DEQUANTISE:
+        return k->dequantise != NULL;
+    case ATT_OP_SESSION:
+        return k->session != NULL;
+    default:
+        return false;
+    }
+}
+
 const char *att_kernel_fault(const att_kernel *k)
 {
     if (!k)
@@ -72,8 +98,10 @@ const char *att_kernel_fault(const att_kernel *k)
         return "class_ is unknown";
     if (!k->supports)
         return "supports is NULL";
-    if (!k->attend && !k->attend_backward && !k->recur && !k->select && !k->rope && !k->merge &&
-        !k->quantise && !k->dequantise && !k->session)
+    bool any = false;
+    for (int op = 0; op < ATT_OPS; op++)
+        any |= att_kernel_offers(k, (att_op)op);
+    if (!any)
         return "no operator is offered";
     if (k->plan == NULL && k->drop != NULL)
         return "drop without plan";

@@ -55,6 +55,8 @@ att_status att_registry_match(att_registry *r, const char *pattern,
 att_status att_variant_parse(att_registry *r, const char *text, att_arena *arena,
                              const att_variant **out, att_why *why);
 
+/* Does the kernel have a function for the operator? */
+bool att_kernel_offers(const att_kernel *kernel, att_op op);
 /* "" or what is wrong with a descriptor: ABI, size, name, pointers. */
 const char *att_kernel_fault(const att_kernel *kernel);
 
