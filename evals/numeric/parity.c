@@ -350,9 +350,6 @@ const att_eval att_eval_parity = {
     .group_by = "b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store "
                 "layout dtype "
                 "values place threads lse",
-    .group_by =
-        "b hq hkv sq sk d dv causal wl wr mask bias softcap sinks alibi lens store layout dtype "
-        "values place threads lse",
     .ops = 1u << ATT_OP_ATTEND,
     .chance = (double)NAN,
     .valid = valid,
