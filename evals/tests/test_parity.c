@@ -240,6 +240,8 @@ static void every_bug_of_the_zoo_is_caught(void)
     size_t bugs = 0;
 
     for (; zoo[bugs]; bugs++) {
+        if (!zoo[bugs]->attend) /* another eval's */
+            continue;
         bool found = caught(zoo[bugs]->name);
         if (!found)
             printf("missed: %s\n", zoo[bugs]->name);
