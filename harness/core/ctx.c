@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "core/param.h"
+#include "core/watch.h"
 
 /* ------------------------------------------------------------------------ the case */
 
@@ -96,7 +97,7 @@ const att_variant *att_ctx_find(att_ctx *x, const char *text)
     return att_variant_parse(x->registry, text, &x->arena, &v, &x->why) == ATT_OK ? v : NULL;
 }
 
-static att_status operate(const att_kernel *k, att_op op, const att_problem *p,
+static att_status watched(const att_kernel *k, att_op op, const att_problem *p,
                           const att_scratch *s, uint8_t *allowed)
 {
     switch (op) {
@@ -117,6 +118,15 @@ static att_status operate(const att_kernel *k, att_op op, const att_problem *p,
     default:
         return k->dequantise(k, p, s);
     }
+}
+
+static att_status operate(const att_kernel *k, att_op op, const att_problem *p,
+                          const att_scratch *s, uint8_t *allowed)
+{
+    att_watch_begin();
+    const att_status status = watched(k, op, p, s, allowed);
+    att_watch_end();
+    return status;
 }
 
 /* Scratch of plan->scratch_bytes, dirty, between red zones. */

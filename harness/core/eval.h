@@ -56,6 +56,9 @@ typedef struct att_eval {
     bool (*covers)(const att_value *params);
     /* Estimated seconds on one core, for the plan and the timeout; NULL = 0.01. */
     double (*seconds)(const char *task, const att_value *params);
+    /* Seconds that a case may take beyond 20 times its estimate before it counts as hung; 0 = 30.
+     */
+    double grace;
     /* OK: measured.  UNSUPPORTED: a hole.  NO_MEMORY, FAILED, others: with att_ctx_why. */
     att_status (*run)(att_ctx *x);
     att_track track;

@@ -21,10 +21,12 @@
 
 #define WORKERS_MOST 64
 
-/* A case may take this long before its worker counts as hung: loading a model is part of it. */
+/* A case may take this long before its worker counts as hung: loading a model may be part of it. */
 static double patience(const att_run_options *o, const att_case *c)
 {
-    return o->timeout > 0 ? o->timeout : (o->grace > 0 ? o->grace : 30) + 20 * c->seconds;
+    const double grace = o->grace > 0 ? o->grace : c->eval->grace > 0 ? c->eval->grace : 30;
+
+    return o->timeout > 0 ? o->timeout : grace + 20 * c->seconds;
 }
 
 /* A kernel that crashed or hung. */
@@ -251,7 +253,11 @@ static att_status bury(runner *x, lane *l, bool hung, att_why *why)
     int number = !hung && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (hung)
         snprintf(reason, sizeof reason, "no answer for %.1f s", seconds);
-    else if (number)
+    else if (number == SIGALRM) { /* by core/watch */
+        snprintf(reason, sizeof reason, "deadlock: every thread waits for another");
+        hung = true;
+        number = 0;
+    } else if (number)
         snprintf(reason, sizeof reason, "killed by signal %d (%s)", number, strsignal(number));
     else
         snprintf(reason, sizeof reason, "the worker exited with %d; see %s", WEXITSTATUS(status),
