@@ -52,8 +52,9 @@ static void *taken(void *p, int does, bool fill)
     size_t bytes = malloc_usable_size(p);
     if (does & COUNT)
         add((int64_t)bytes);
-    if ((does & FILL) && fill)
-        memset(p, atomic_load(&fresh_byte), bytes);
+    const int byte = does & FILL && fill ? atomic_load(&fresh_byte) : -1;
+    if (byte >= 0)
+        memset(p, byte, bytes);
     return p;
 }
 
@@ -81,8 +82,9 @@ void free(void *p)
         size_t bytes = malloc_usable_size(p);
         if (does & COUNT)
             add(-(int64_t)bytes);
-        if (does & FILL)
-            memset(p, atomic_load(&freed_byte), bytes);
+        const int byte = does & FILL ? atomic_load(&freed_byte) : -1;
+        if (byte >= 0)
+            memset(p, byte, bytes);
     }
     __libc_free(p);
     errno = error;
@@ -184,13 +186,12 @@ void att_heap_mark(void)
 
 void att_heap_fill(int fresh, int freed)
 {
-    if (fresh < 0 || freed < 0) {
-        atomic_fetch_and(&doing, ~FILL);
-        return;
-    }
     atomic_store(&fresh_byte, fresh);
     atomic_store(&freed_byte, freed);
-    atomic_fetch_or(&doing, FILL);
+    if (fresh >= 0 || freed >= 0)
+        atomic_fetch_or(&doing, FILL);
+    else
+        atomic_fetch_and(&doing, ~FILL);
 }
 
 #else

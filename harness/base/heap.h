@@ -22,7 +22,7 @@ int64_t att_heap_now(void);
 int64_t att_heap_most(void);
 void att_heap_mark(void);
 
-/* The bytes that fresh and freed memory is filled with; -1, -1 = left as it is. */
+/* The bytes that fresh and freed memory is filled with; -1 = left as it is. */
 void att_heap_fill(int fresh, int freed);
 
 #endif

@@ -23,6 +23,7 @@ typedef struct lane lane;
 typedef struct jolter {
     att_jolt how;
     att_rng rng;
+    uint64_t jobs; /* so far: each has a stream of its own */
     /* The job. */
     int64_t items;
     int64_t *order;
@@ -131,12 +132,12 @@ static void *run_lane(void *arg)
     }
 }
 
-static void put_in_order(jolter *j)
+static void put_in_order(jolter *j, att_rng *rng)
 {
     for (int64_t i = 0; i < j->items; i++)
         j->order[i] = j->how.ways & ATT_JOLT_REVERSED ? j->items - 1 - i : i;
     if (j->how.ways & ATT_JOLT_SHUFFLED)
-        att_rng_shuffle(&j->rng, j->order, (size_t)j->items, sizeof *j->order);
+        att_rng_shuffle(rng, j->order, (size_t)j->items, sizeof *j->order);
 }
 
 static void run_jolted(const att_host *host, int64_t n,
@@ -157,12 +158,12 @@ static void run_jolted(const att_host *host, int64_t n,
     j->body = body;
     j->arg = arg;
     atomic_store(&j->next, 0);
-    put_in_order(j);
+    att_rng job = att_rng_split(&j->rng, j->jobs++);
+    put_in_order(j, &job);
     for (int t = 0; t < j->how.threads; t++) {
-        lanes[t] = (lane){.j = j, .rng = att_rng_split(&j->rng, (uint64_t)t), .index = t};
+        lanes[t] = (lane){.j = j, .rng = att_rng_split(&job, (uint64_t)t), .index = t};
         own[t] = t > 0 && pthread_create(&lanes[t].thread, NULL, run_lane, &lanes[t]) == 0;
     }
-    att_rng_u64(&j->rng); /* another split next time */
     for (int t = 0; t < j->how.threads; t++)
         if (!own[t]) /* the caller's own, and those that could not be started */
             run_lane(&lanes[t]);
