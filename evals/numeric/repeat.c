@@ -106,6 +106,7 @@ static parity_spec spec_of(const att_value *v)
         .causal = v[P_CAUSAL].s,
         .mask = v[P_MASK].s,
         .bias = "none",
+        .block = "none",
         .sinks = "none",
         .alibi = "none",
         .lens = v[P_LENS].s,
