@@ -30,7 +30,7 @@ OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-re
 CFLAGS  += $(OPT_$(PROFILE))
 LDFLAGS += $(filter -fsanitize% --coverage,$(OPT_$(PROFILE)))
 # Oracles and error measures keep every rounding where the source puts it.
-NOFMA   := kernels/exact/reference_f64.c $(wildcard harness/core/error*.c)
+NOFMA   := kernels/exact/reference_f64.c kernels/different/dot_in_order.c $(wildcard harness/core/error*.c)
 
 ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
 LEVELS_x86_64 := plain v3 v4
@@ -40,7 +40,7 @@ FLAGS_v3 := -march=x86-64-v3
 FLAGS_v4 := -march=x86-64-v4 -mprefer-vector-width=512
 
 KERNEL_SRC := $(wildcard kernels/exact/*.c kernels/sparse/*.c kernels/linear/*.c kernels/memory/*.c \
-                kernels/heads/*.c kernels/controls/*.c kernels/zoo/*.c)
+                kernels/heads/*.c kernels/controls/*.c kernels/zoo/*.c kernels/different/*.c)
 HOUSE_SRC  := $(wildcard kernels/table.c datasets/*.c harness/base/*.c harness/core/*.c harness/model/*.c \
                 harness/gate/*.c evals/*.c evals/*/*.c reports/*.c)
 PLOT_SRC   := $(wildcard reports/plots/*.gp)

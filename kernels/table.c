@@ -17,6 +17,7 @@
 #define ATT_KERNEL(x) extern const att_kernel att_kernel_##x##_plain;
 #endif
 #include "controls/controls.def"
+#include "different/different.def"
 #include "kernels.def"
 #include "zoo/zoo.def"
 #undef ATT_KERNEL
@@ -31,6 +32,9 @@ static const att_kernel *const zoo_plain[] = {
 static const att_kernel *const controls_plain[] = {
 #include "controls/controls.def"
     NULL};
+static const att_kernel *const different_plain[] = {
+#include "different/different.def"
+    NULL};
 #undef ATT_KERNEL
 
 #ifdef __x86_64__
@@ -44,6 +48,9 @@ static const att_kernel *const zoo_v3[] = {
 static const att_kernel *const controls_v3[] = {
 #include "controls/controls.def"
     NULL};
+static const att_kernel *const different_v3[] = {
+#include "different/different.def"
+    NULL};
 #undef ATT_KERNEL
 
 #define ATT_KERNEL(x) &att_kernel_##x##_v4,
@@ -56,15 +63,18 @@ static const att_kernel *const zoo_v4[] = {
 static const att_kernel *const controls_v4[] = {
 #include "controls/controls.def"
     NULL};
+static const att_kernel *const different_v4[] = {
+#include "different/different.def"
+    NULL};
 #undef ATT_KERNEL
 #endif
 
 /* Worst first. */
 static const att_kernel_tables levels[] = {
-    {kernels_plain, zoo_plain, controls_plain, "plain"},
+    {kernels_plain, zoo_plain, controls_plain, different_plain, "plain"},
 #ifdef __x86_64__
-    {kernels_v3, zoo_v3, controls_v3, "v3"},
-    {kernels_v4, zoo_v4, controls_v4, "v4"},
+    {kernels_v3, zoo_v3, controls_v3, different_v3, "v3"},
+    {kernels_v4, zoo_v4, controls_v4, different_v4, "v4"},
 #endif
 };
 

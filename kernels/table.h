@@ -6,10 +6,11 @@
 #include "attn.h"
 
 typedef struct att_kernel_tables {
-    const att_kernel *const *kernels;  /* kernels.def: the variants */
-    const att_kernel *const *zoo;      /* zoo/zoo.def: deliberately wrong ones */
-    const att_kernel *const *controls; /* controls/controls.def: crippled ones */
-    const char *isa;                   /* the level in use: "plain", "v3", "v4" */
+    const att_kernel *const *kernels;   /* kernels.def: the variants */
+    const att_kernel *const *zoo;       /* zoo/zoo.def: deliberately wrong ones */
+    const att_kernel *const *controls;  /* controls/controls.def: crippled ones */
+    const att_kernel *const *different; /* different/different.def: right in other ways */
+    const char *isa;                    /* the level in use: "plain", "v3", "v4" */
 } att_kernel_tables;
 
 /* The best ISA level of this machine, or the one that the variable ATT_ISA names; NULL, with the

@@ -196,13 +196,15 @@ static int run(const att_cli *cli, int argc, char **argv)
     } tables[] = {{"kernels", cli->kernels->kernels},
                   {"zoo", cli->kernels->zoo},
                   {"controls", cli->kernels->controls},
+                  {"different", cli->kernels->different},
                   {"evals", NULL},
                   {"suites", NULL}};
     size_t n = sizeof tables / sizeof *tables, at = 0;
     while (at < n && strcmp(tables[at].name, what) != 0)
         at++;
     if (at == n || first + 1 < argc)
-        return att_usage(&att_verb_list, "%s: one of kernels, evals, suites, zoo, controls",
+        return att_usage(&att_verb_list,
+                         "%s: one of kernels, evals, suites, zoo, controls, different",
                          at == n ? what : argv[first + 1]);
     code = ATT_EXIT_PASS;
     if (o.json)
@@ -219,7 +221,7 @@ static int run(const att_cli *cli, int argc, char **argv)
 }
 
 const att_verb att_verb_list = {.name = "list",
-                                .operands = "[kernels|evals|suites|zoo|controls]",
+                                .operands = "[kernels|evals|suites|zoo|controls|different]",
                                 .summary = "what there is",
                                 .options = table,
                                 .run = run};

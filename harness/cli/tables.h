@@ -11,6 +11,7 @@ static inline att_tables att_cli_tables(const att_cli *cli)
     return (att_tables){.kernels = cli->kernels->kernels,
                         .zoo = cli->kernels->zoo,
                         .controls = cli->kernels->controls,
+                        .different = cli->kernels->different,
                         .evals = cli->evals,
                         .isa = cli->kernels->isa,
                         .dense = "flash_f32",

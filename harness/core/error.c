@@ -133,8 +133,10 @@ static void judge_row(tally *t, int64_t r, double mean)
     if (mean / att_error_tau(most) <= t->e->row_ratio)
         return;
     att_error_keys keys = att_profile_keys(f, r);
-    double tau =
-        att_error_tau(att_error_nu(&keys, &sums, f->variance, f->u_acc, t->u, false, f->room));
+    double nu = att_error_nu(&keys, &sums, f->variance, f->u_acc, t->u, false, f->room);
+    if (!(mean <= att_error_tau(nu)))
+        nu = fmin(nu, att_error_nu_joint(&keys, &sums, f->variance, f->u_acc, t->u, f->room));
+    double tau = att_error_tau(nu);
     t->e->row_ratio = att_error_fold(t->e->row_ratio, mean / tau);
     if (!(mean <= tau))
         blame(t, "row", r, -1, mean, 0, tau, mean / tau);
@@ -151,10 +153,11 @@ static void judge_lse(tally *t, int64_t r, double got)
     }
     if (!isfinite(want) || !isfinite(got))
         return;
-    double ratio = over(fabs(got - want), t->f->lse_bound[r]);
+    double bound = t->f->lse_bound[r] + att_error_lse_prob(t->f->n[r], t->u);
+    double ratio = over(fabs(got - want), bound);
     t->e->lse_ratio = att_error_fold(t->e->lse_ratio, ratio);
     if (!(ratio <= 1))
-        blame(t, "lse", r, -1, got, want, t->f->lse_bound[r], ratio);
+        blame(t, "lse", r, -1, got, want, bound, ratio);
 }
 
 att_status att_error_judge(att_profile *f, const att_tensor *out, const att_tensor *lse,

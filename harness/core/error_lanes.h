@@ -77,6 +77,16 @@ static inline int64_t group_end(const tie *order, int64_t from, int64_t n)
     return to;
 }
 
+/* The parts of an element's variance. */
+typedef enum att_error_kind {
+    ATT_PART_TIED, /* probabilities, keys of equal logits rounding alike */
+    ATT_PART_EACH, /* probabilities, each for itself */
+    ATT_PART_SHARED,
+    ATT_PART_FREE
+} att_error_kind;
+double att_error_part(att_error_kind kind, const att_error_sums *s, int64_t d, double u_acc,
+                      const att_units *u);
+
 /* Keys by logit, so that equal ones lie together. */
 const tie *att_error_sorted(const att_error_keys *k, work *w);
 

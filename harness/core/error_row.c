@@ -81,6 +81,15 @@ static double free_part(const att_error_sums *s, int64_t d, double u_acc, const 
            underflows(s, d) * u->acc_lost * u->acc_lost / 3;
 }
 
+double att_error_part(att_error_kind kind, const att_error_sums *s, int64_t d, double u_acc,
+                      const att_units *u)
+{
+    return kind == ATT_PART_TIED     ? tied_part(s, d, u)
+           : kind == ATT_PART_EACH   ? each_part(s, d, u)
+           : kind == ATT_PART_SHARED ? shared_part(s, d, u_acc)
+                                     : free_part(s, d, u_acc, u);
+}
+
 double att_error_variance(const att_error_sums *s, int64_t d, double u_acc, const att_units *u)
 {
     double tied = tied_part(s, d, u), each = each_part(s, d, u);
@@ -100,6 +109,17 @@ double att_error_bound(const att_error_sums *s, int64_t d, double u_acc, const a
 
     *widen = rest + ulp(fabs(o) + rest, u->out, u->out_tiny) / 2;
     return first + rest + ulp(fabs(o) + first + rest, u->out, u->out_tiny) / 2;
+}
+
+/* A kernel that normalises by the sum of rounded weights e^(s_j - m) has the logarithm of that sum
+ * as its LSE: each weight is off by at most u_P of itself and w_P, the sum l >= 1 by u_P l + n w_P,
+ * its logarithm by -ln(1 - u_P - n w_P).  Weights that are no coarser than the accumulator are
+ * among the (n + 2) u_acc of B_LSE. */
+double att_error_lse_prob(int64_t n, const att_units *u)
+{
+    double off = u->prob + (double)n * u->prob_lost;
+
+    return u->prob <= u->acc ? 0 : off < 1 ? -log1p(-off) : (double)INFINITY;
 }
 
 double att_error_tau(double nu)

@@ -40,11 +40,18 @@ double att_error_variance(const att_error_sums *sums, int64_t d, double u_acc, c
 double att_error_bound(const att_error_sums *sums, int64_t d, double u_acc, const att_units *u,
                        double *widen);
 
+/* What rounding the probabilities may add to an LSE's error, for n keys. */
+double att_error_lse_prob(int64_t n, const att_units *u);
+
 /* Effective degrees of freedom of the row, over the elements where variance[d] is finite.
  * columns_apart: output roundings count as independent over d, as in the rule's stored rows;
  * without it, elements of equal size count as one rounding. */
 double att_error_nu(const att_error_keys *keys, const att_error_sums *sums, const double *variance,
                     double u_acc, const att_units *u, bool columns_apart, void *room);
+/* The same without taking the sources of error as orthogonal over d: never larger, but for
+ * rounding, and dearer (error_nu.c).  INFINITY where there is no memory for it. */
+double att_error_nu_joint(const att_error_keys *keys, const att_error_sums *sums,
+                          const double *variance, double u_acc, const att_units *u, void *room);
 /* An upper bound of it from the sums alone. */
 double att_error_nu_most(const att_error_sums *sums, int64_t dv, const double *variance,
                          double u_acc, const att_units *u);

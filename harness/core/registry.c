@@ -123,9 +123,9 @@ static const att_kernel *find(const att_kernel *const *table, const char *name)
 
 static att_status check(const att_tables *t, att_why *why)
 {
-    const att_kernel *const *tables[] = {t->kernels, t->zoo, t->controls};
+    const att_kernel *const *tables[] = {t->kernels, t->zoo, t->controls, t->different};
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const att_kernel *const *k = tables[i]; *k; k++) {
             const char *fault = att_kernel_fault(*k);
             for (size_t j = 0; j <= i && !*fault; j++) {
@@ -166,6 +166,8 @@ att_status att_registry_make(const att_tables *tables, const att_plugin_source *
         r->tables.zoo = no_kernels;
     if (!r->tables.controls)
         r->tables.controls = no_kernels;
+    if (!r->tables.different)
+        r->tables.different = no_kernels;
     if (!r->tables.evals)
         r->tables.evals = no_evals;
     if (plugins)
@@ -209,29 +211,47 @@ const att_eval *att_registry_eval(const att_registry *r, const char *name, att_w
     return NULL;
 }
 
-/* A prefix "zoo:" or "controls:" picks one table; without it all three are looked at. */
-static size_t pick_tables(const att_registry *r, const char **name,
-                          const att_kernel *const *tables[3])
+#define TABLES 4
+
+/* Does a text begin with "zoo:", "controls:" or "different:"?  The table it picks, or NULL. */
+static const att_kernel *const *prefix_table(const att_registry *r, const char *text,
+                                             size_t *length)
 {
-    if (strncmp(*name, "zoo:", 4) == 0) {
-        *name += 4;
-        tables[0] = r->tables.zoo;
+    const struct {
+        const char *prefix;
+        const att_kernel *const *table;
+    } of[] = {{"zoo:", r->tables.zoo},
+              {"controls:", r->tables.controls},
+              {"different:", r->tables.different}};
+
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (strncmp(text, of[i].prefix, strlen(of[i].prefix)) == 0) {
+            *length = strlen(of[i].prefix);
+            return of[i].table;
+        }
+    return NULL;
+}
+
+/* A prefix picks one table; without it all are looked at. */
+static size_t pick_tables(const att_registry *r, const char **name,
+                          const att_kernel *const *tables[TABLES])
+{
+    size_t length = 0;
+
+    tables[0] = prefix_table(r, *name, &length);
+    *name += length;
+    if (tables[0])
         return 1;
-    }
-    if (strncmp(*name, "controls:", 9) == 0) {
-        *name += 9;
-        tables[0] = r->tables.controls;
-        return 1;
-    }
     tables[0] = r->tables.kernels;
     tables[1] = r->tables.zoo;
     tables[2] = r->tables.controls;
-    return 3;
+    tables[3] = r->tables.different;
+    return TABLES;
 }
 
 const att_kernel *att_registry_kernel(const att_registry *r, const char *written, att_why *why)
 {
-    const att_kernel *const *tables[3];
+    const att_kernel *const *tables[TABLES];
     const char *name = written, *nearest = NULL;
     size_t best = SIZE_MAX, n = pick_tables(r, &name, tables);
 
@@ -348,14 +368,13 @@ att_status att_registry_match(att_registry *r, const char *pattern,
                               att_status (*take)(void *arg, const char *text, att_why *why),
                               void *arg, att_why *why)
 {
-    const att_kernel *const *tables[3];
+    const att_kernel *const *tables[TABLES];
     const char *glob = pattern;
-    size_t matched = 0;
+    size_t matched = 0, length;
 
     if (strncmp(pattern, "plugin:", 7) == 0 && !strpbrk(pattern, "#{"))
         return match_plugin(r, pattern, take, arg, why);
-    if (strchr(pattern, ':') != NULL && strncmp(pattern, "zoo:", 4) != 0 &&
-        strncmp(pattern, "controls:", 9) != 0)
+    if (strchr(pattern, ':') != NULL && !prefix_table(r, pattern, &length))
         return take(arg, pattern, why);
     if (strchr(pattern, '{') || !strpbrk(pattern, "*?"))
         return take(arg, pattern, why);

@@ -14,6 +14,7 @@ typedef struct att_tables {
     const att_kernel *const *kernels;
     const att_kernel *const *zoo;
     const att_kernel *const *controls;
+    const att_kernel *const *different; /* right in other ways */
     const att_eval *const *evals;
     const char *isa;    /* the level of the kernels in use */
     const char *dense;  /* what the alias `dense` stands for */
@@ -37,7 +38,7 @@ void att_registry_drop(att_registry *r);
 const att_tables *att_registry_tables(const att_registry *r);
 
 /* By exact name; NULL, with the nearest name in *why, if there is none.  Kernels: every table,
- * the alias `dense`, and `zoo:NAME`, `controls:NAME`. */
+ * the alias `dense`, and `zoo:NAME`, `controls:NAME`, `different:NAME`. */
 const att_eval *att_registry_eval(const att_registry *r, const char *name, att_why *why);
 const att_kernel *att_registry_kernel(const att_registry *r, const char *name, att_why *why);
 /* A plugin's kernel; name "" = its only one. */
@@ -45,7 +46,7 @@ att_status att_registry_plugin(att_registry *r, const char *path, const char *na
                                const att_kernel **out, att_why *why);
 
 /* Kernel texts for a pattern, each handed to `take` in table order: "*" and other globs range over
- * the variants only, "zoo:GLOB" and "controls:GLOB" over theirs; "plugin:PATH" without a name means
+ * the variants only, "zoo:GLOB", "controls:GLOB" and "different:GLOB" over theirs; "plugin:PATH" without a name means
  * all its kernels; anything else is taken as one kernel's text.  INVALID where nothing matches. */
 att_status att_registry_match(att_registry *r, const char *pattern,
                               att_status (*take)(void *arg, const char *text, att_why *why),

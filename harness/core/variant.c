@@ -75,8 +75,8 @@ static att_status parse_part(att_registry *r, att_lex *x, att_arena *arena, att_
         att_buf_printf(text, quoted ? "'%s'#%s" : "%s#%s", path, part->kernel->name);
     } else {
         const char *from = x->at;
-        if (!starts(x, "zoo:"))
-            starts(x, "controls:");
+        if (!starts(x, "zoo:") && !starts(x, "controls:"))
+            starts(x, "different:");
         if (att_lex_name(x, false, arena))
             name = att_arena_span(arena, from, (size_t)(x->at - from));
         if (!name) {

@@ -147,6 +147,39 @@ static void rows_that_list_kernels_meet_the_bugs_too(void)
     cJSON_Delete(json);
 }
 
+/* Ties, one value of V for all keys, 40,000 equal keys summed in order: a right kernel may do it in
+ * its own way, and coarser where it says so. */
+static void right_but_different_kernels_raise_no_alarm(void)
+{
+    cJSON *json = NULL;
+
+    write_suite(ROW("\"sk\": [40000], \"sq\": [1], \"values\": [\"equal\", \"coded\"]") ", " ROW(
+        "\"sk\": [640], \"sq\": [40], \"dtype\": [\"f32\", \"f16\", \"bf16\"], "
+        "\"values\": [\"constant\", \"zero\", \"late\", \"heavy\"]") ", " ROW("\"sk\": [65], "
+                                                                              "\"sq\": [17], "
+                                                                              "\"d\": [40], "
+                                                                              "\"bias\": "
+                                                                              "[\"lowest\"]"));
+    CU_ASSERT_EQUAL(zoo("--json --kernel 'different:*'", &json), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "bugs"), 0);
+    CU_ASSERT_EQUAL(number(json, "false_alarms"), 0);
+    CU_ASSERT_TRUE(number(json, "clean_cases") >= 14 * 15);
+    cJSON_Delete(json);
+}
+
+/* Equal rows of V make all keys' roundings one: this row's mean squared error is large, and right.
+ */
+static void equal_values_are_one_degree_of_freedom(void)
+{
+    cJSON *json = NULL;
+
+    write_suite("{\"measure\": \"parity\", \"kernels\": [\"*\"], \"params\": {\"sk\": [640], "
+                "\"sq\": [640], \"values\": [\"constant\"]}, \"seeds\": [2]}");
+    CU_ASSERT_EQUAL(zoo("--json --kernel 'different:probs_*'", &json), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "clean_cases"), 3);
+    cJSON_Delete(json);
+}
+
 static void the_plot_lies_beside_its_data(void)
 {
     char options[PATH_MAX], path[PATH_MAX];
@@ -176,6 +209,8 @@ int main(void)
          a_bug_that_no_case_shows_is_missed_and_exit_1},
         {"probes_of_the_suite_are_left_out", probes_of_the_suite_are_left_out},
         {"rows_that_list_kernels_meet_the_bugs_too", rows_that_list_kernels_meet_the_bugs_too},
+        {"right_but_different_kernels_raise_no_alarm", right_but_different_kernels_raise_no_alarm},
+        {"equal_values_are_one_degree_of_freedom", equal_values_are_one_degree_of_freedom},
         {"the_plot_lies_beside_its_data", the_plot_lies_beside_its_data},
         CU_TEST_INFO_NULL};
     char command[PATH_MAX];
