@@ -54,9 +54,9 @@ static const att_metric_spec metrics[] = {
     {"prefill_exponent", "", ATT_LOWER, 2.1, ATT_BINDS_ALL,
      "growth of scratch and heap with tokens, as a power"},
     {"decode_exponent", "", ATT_LOWER, 1.1, ATT_BINDS_ALL, "the same of one query, with keys"},
-    {"scratch_bytes", "bytes", ATT_LOWER, (double)NAN, ATT_BINDS_ALL, "planned, of 512 tokens"},
+    {"scratch_bytes", "bytes", ATT_LOWER, (double)NAN, ATT_BINDS_ALL, "planned, of 256 tokens"},
     {"heap_bytes", "bytes", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
-     "taken from malloc at most, of 512 tokens"},
+     "taken from malloc at most, of 256 tokens"},
     {"leak_bytes", "bytes", ATT_LOWER, LEAK_BYTES, ATT_BINDS_ALL, "heap kept a call"},
     {"rss_bytes", "bytes", ATT_LOWER, RSS_BYTES, ATT_BINDS_ALL, "resident memory kept a call"},
     {"left_behind", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "threads and open files kept"},
@@ -192,9 +192,9 @@ static att_status measure_memory(att_ctx *x)
     resources_use half, whole;
 
     s.apart = false;
-    s.sq = s.length = s.capacity = 256;
+    s.sq = s.length = s.capacity = 128;
     att_status status = use_of(x, &s, &half);
-    s.sq = s.length = s.capacity = 512;
+    s.sq = s.length = s.capacity = 256;
     if (status == ATT_OK)
         status = use_of(x, &s, &whole);
     if (status == ATT_UNSUPPORTED)
@@ -205,9 +205,9 @@ static att_status measure_memory(att_ctx *x)
     att_ctx_record(x, "scratch_bytes", (double)whole.scratch_bytes);
     att_ctx_record(x, "heap_bytes", (double)whole.heap_bytes);
     s.sq = 1;
-    s.length = s.capacity = 16384;
+    s.length = s.capacity = 4096;
     status = use_of(x, &s, &half);
-    s.length = s.capacity = 32768;
+    s.length = s.capacity = 8192;
     if (status == ATT_OK)
         status = use_of(x, &s, &whole);
     if (status == ATT_OK)

@@ -18,7 +18,7 @@ typedef struct resources_shape {
 typedef struct resources_inputs {
     resources_shape shape;
     att_problem p;
-    att_touch k, v;
+    att_touch k, v, scratch; /* scratch: kept between calls, dirty */
     void *q, *out;
     float *lse;
     int32_t length;

@@ -7,8 +7,8 @@
  * Why: what a drop-in conversion of MHA or GQA weights to fewer KV heads costs before any training
  * (pooling the projections is pooling their outputs, rotation included).
  * Bound: on the pooled heads that of common/flash.h; the mean itself is f32.  Scratch for the
- * pooled heads; O(Hkv S (Dk + Dv)) on top. Source: Ainslie et al. 2023, "GQA: training generalized
- * multi-query transformer models". */
+ * pooled heads; O(Hkv n (Dk + Dv)) on top, n keys that some query may see. Source: Ainslie et al.
+ * 2023, "GQA: training generalized multi-query transformer models". */
 #include "common/cost.h"
 #include "common/rows.h"
 
@@ -88,12 +88,33 @@ static void pool(const att_tensor *from, const att_tensor *to, int64_t b, int64_
     }
 }
 
+/* Rows of k that some query may reach: pooling costs what attention does, not what the cache holds.
+ * Packed and paged keys are pooled whole. */
+static att_reach reach_of(const att_problem *p, int64_t b)
+{
+    att_reach all = {.hi = p->k.shape[2]};
+    if (p->cu_k.data || p->page_size)
+        return all;
+    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
+    const att_seq seq = att_seq_of(p, b);
+    all = (att_reach){.lo = p->k.shape[2]};
+    for (int64_t i = 0; i < seq.q_len; i++) {
+        const att_row row = att_row_of(&rules, &seq, 0, i);
+        if (row.lo >= row.hi)
+            continue;
+        all.lo = att_min(all.lo, row.lo);
+        all.hi = att_max(all.hi, row.hi);
+    }
+    return all;
+}
+
 static void body(void *arg, int64_t i, int thread)
 {
     const job *w = arg;
     const int64_t groups = w->k->shape[1], b = i / groups, g = i % groups;
+    const att_reach reach = reach_of(w->from, b);
     (void)thread;
-    for (int64_t j = 0; j < w->k->shape[2]; j++) {
+    for (int64_t j = reach.lo; j < reach.hi; j++) {
         pool(&w->from->k, w->k, b, g, j, w->together);
         pool(&w->from->v, w->v, b, g, j, w->together);
     }
@@ -127,6 +148,12 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
     att_problem small = *p;
     small.heads_kv = p->heads_kv > 0 ? params[0].i : 0;
     att_flash_cost(&small, &how, 1.0, out);
+    for (int64_t b = 0; b < p->batch; b++) { /* pooling reads every head once */
+        const att_reach reach = reach_of(p, b);
+        out->kv_bytes_read += (double)(p->heads_kv * att_max(0, reach.hi - reach.lo)) *
+                              (double)(p->head_dim + p->value_dim) *
+                              (double)att_dtype_size(p->k.dtype);
+    }
     return ATT_OK;
 }
 
