@@ -48,9 +48,9 @@ enum {
 #define WORD ATT_PARAM_WORD
 
 static const att_param params[] = {
-    {"b", INT, 0, "", "1", "0:65536", "1 0 2 3", "batch"},
-    {"hq", INT, 0, "heads", "1", "0:65536", "1 2 3 6 7 12", "query heads"},
-    {"hkv", INT, 0, "heads", "0", "0:65536", "0 1 2 3 6",
+    {"b", INT, 0, "", "1", "0:100000", "1 0 2 3", "batch"},
+    {"hq", INT, 0, "heads", "1", "0:100000", "1 2 3 6 7 12", "query heads"},
+    {"hkv", INT, 0, "heads", "0", "0:100000", "0 1 2 3 6",
      "key/value heads; 0 = as many as query heads"},
     {"sq", INT, 0, "tokens", "16", "0:100000", "1 0 2 17 38 63 64 65 129 640", "queries"},
     {"sk", INT, 0, "keys", "16", "0:100000", "17 0 1 2 38 63 64 65 129 640", "keys"},

@@ -141,6 +141,11 @@ static bool nan_by_landmarks(const parity_inputs *in, const att_tensor *got)
     return found > 0;
 }
 
+static bool beyond_16_bits(const parity_spec *s)
+{
+    return s->b * s->hq > UINT16_MAX || s->sq > UINT16_MAX;
+}
+
 void parity_marks(att_ctx *x, const parity_inputs *in, const att_tensor *got,
                   const att_tensor *got_lse)
 {
@@ -150,7 +155,10 @@ void parity_marks(att_ctx *x, const parity_inputs *in, const att_tensor *got,
         att_ctx_diagnose(x, "lse_never_written", 0, "no LSE was written");
     if (m.empty_untouched > 0 && m.empty_untouched == m.empty && m.untouched == 0)
         att_ctx_diagnose(x, "masked_row_not_stored", 0, "rows without keys were not written");
-    if (m.untouched > 0)
+    if (m.untouched > 0 && m.untouched == m.rows && beyond_16_bits(&in->spec))
+        att_ctx_diagnose(x, "grid_65535", 0,
+                         "nothing was written where heads or rows are more than 65535");
+    else if (m.untouched > 0)
         att_ctx_diagnose(x, "rows_not_written", 0, "rows with keys were not written");
     if (m.empty_wrong > 0 && in->spec.sk == 0)
         att_ctx_diagnose(x, "divide_by_zero_empty", 0, "not 0 where there are no keys");

@@ -235,12 +235,17 @@ static bool caught(const char *kernel)
     return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Bugs whose results are right: memory and work show them, and tests of the evals that look there.
- */
+/* Bugs whose results are right, or wrong on lying or very large problems alone: memory, work and
+ * refusals show them, and tests of the evals that look there. */
 static bool is_found_elsewhere(const char *kernel)
 {
-    static const char *const kernels[] = {"use_after_free", "group_size_forgotten",
-                                          "kv_recopied_per_token", "dequant_buffers_grow"};
+    static const char *const kernels[] = {"use_after_free",
+                                          "group_size_forgotten",
+                                          "kv_recopied_per_token",
+                                          "dequant_buffers_grow",
+                                          "block_table_overrun",
+                                          "past_overread",
+                                          "grid_65535"};
 
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
         if (strcmp(kernel, kernels[i]) == 0)
@@ -361,6 +366,16 @@ static void the_dictionary_names_bugs(void)
         names("mask_head_dim_ignored", "b=2 hq=3 sq=9 sk=33 mask=heads", "mask_head_dim_ignored"));
 }
 
+static void more_than_65535_heads_or_rows_are_judged(void)
+{
+    const char *heads = "hq=65537 hkv=1 sq=1 sk=3 d=2";
+
+    CU_ASSERT_EQUAL(outcome("flash_f32", heads), ATT_PASS);
+    CU_ASSERT_EQUAL(outcome("split_kv", "sq=65537 sk=3 d=1"), ATT_PASS);
+    CU_ASSERT_EQUAL(outcome("grid_65535", "hq=2 sq=5 sk=3"), ATT_PASS);
+    CU_ASSERT(names("grid_65535", heads, "grid_65535"));
+}
+
 static void the_dictionary_names_block_masks_and_segments(void)
 {
     CU_ASSERT(
@@ -402,6 +417,7 @@ int main(void)
         {"what a kernel lacks is a hole", what_a_kernel_lacks_is_a_hole},
         {"captured values are those of the capture", captured_values_are_those_of_the_capture},
         {"the dictionary names bugs", the_dictionary_names_bugs},
+        {"more than 65535 heads or rows are judged", more_than_65535_heads_or_rows_are_judged},
         {"the dictionary names block masks and segments",
          the_dictionary_names_block_masks_and_segments},
         {"the dictionary does not name what is not there",

@@ -77,6 +77,16 @@ size_t att_guard_changed(const att_guard *guard)
     return unlike(start, data) + unlike(data + guard->bytes, start + bytes);
 }
 
+size_t att_guard_written(const att_guard *guard)
+{
+    size_t bytes;
+
+    if (!guard->map)
+        return 0;
+    const unsigned char *start = inner(guard, &bytes);
+    return unlike(start, start + bytes);
+}
+
 void att_guard_freeze(att_guard *guard, bool frozen)
 {
     size_t bytes;

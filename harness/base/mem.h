@@ -23,6 +23,8 @@ typedef struct att_guard {
 bool att_guard_make(att_guard *out, size_t bytes, att_placement placement);
 /* The number of red-zone bytes that changed. */
 size_t att_guard_changed(const att_guard *guard);
+/* The same, those of the data included: bytes that are not the pattern. */
+size_t att_guard_written(const att_guard *guard);
 /* Makes the buffer read-only (inputs during a call) or writable again. */
 void att_guard_freeze(att_guard *guard, bool frozen);
 void att_guard_drop(att_guard *guard);

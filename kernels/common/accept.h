@@ -62,6 +62,12 @@ static inline bool att_shaped(const att_tensor *t, int64_t n0, int64_t n1, int64
     return t->shape[0] == n0 && t->shape[1] == n1 && t->shape[2] == n2 && t->shape[3] == n3;
 }
 
+/* Is there memory, or nothing to hold in it? */
+static inline bool att_given(const att_tensor *t)
+{
+    return t->data || !t->shape[0] || !t->shape[1] || !t->shape[2] || !t->shape[3];
+}
+
 static inline int64_t att_blocks(int64_t n, int64_t side)
 {
     return n / side + (n % side != 0);
@@ -101,6 +107,8 @@ static inline att_status att_accept_tensors(const att_accept *a, const att_probl
         !att_shaped(&p->v, BK, p->heads_kv, nk, p->value_dim) ||
         !att_shaped(&p->out, B, p->heads_q, nq, p->value_dim))
         return att_refuse(why, ATT_INVALID, "the shape of q, k, v or out is not the problem's");
+    if (!att_given(&p->q) || !att_given(&p->k) || !att_given(&p->v) || !att_given(&p->out))
+        return att_refuse(why, ATT_INVALID, "q, k, v or out is not given");
     if (p->lse.data) {
         if (p->lse.dtype != ATT_F32 && p->lse.dtype != ATT_F64)
             return att_refuse(why, ATT_UNSUPPORTED, "dtype of lse");

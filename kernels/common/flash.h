@@ -377,7 +377,7 @@ static inline att_status att_flash_attend(const att_problem *p, const att_flash 
     if (att_flash_plan(p, how, &need) || !att_flash_layout(p, how, &job) ||
         s->bytes < need.scratch_bytes)
         return ATT_NO_MEMORY;
-    if (!att_pages_exist(p))
+    if (!att_contents_hold(p))
         return ATT_INVALID;
     if (!job.tasks)
         return ATT_OK;

@@ -152,12 +152,30 @@ static inline int64_t att_key_at(const att_problem *p, const att_tensor *t, cons
     return att_tensor_at(t, s->kv_at, kv_head, s->k_at + j, 0);
 }
 
-/* Do the pages that hold keys exist? */
-static inline bool att_pages_exist(const att_problem *p)
+/* Do a sequence's rows, by cumulative or used lengths, lie within their buffer and `most`? */
+static inline bool att_span_holds(const att_tensor *cu, const att_tensor *used, int64_t b,
+                                  int64_t most, int64_t rows)
 {
-    for (int64_t b = 0; b < p->batch && p->block_table.data; b++) {
+    int64_t n = most;
+    if (cu->data) {
+        const int64_t from = att_i32_at(cu, b), to = att_i32_at(cu, b + 1);
+        n = to - from;
+        if (from < 0 || (b == 0 && from != 0) || n < 0 || n > most || to > rows)
+            return false;
+    }
+    return !used->data || (att_i32_at(used, b) >= 0 && att_i32_at(used, b) <= n);
+}
+
+/* Do lengths and page numbers keep to what they index?  Asked before anything is written: a kernel
+ * answers a problem that lies with INVALID and touches nothing.  O(B + pages). */
+static inline bool att_contents_hold(const att_problem *p)
+{
+    for (int64_t b = 0; b < p->batch; b++) {
+        if (!att_span_holds(&p->cu_q, &p->q_lengths, b, p->q_len, p->q.shape[2]) ||
+            !att_span_holds(&p->cu_k, &p->kv_lengths, b, p->kv_len, p->k.shape[2]))
+            return false;
         const att_seq s = att_seq_of(p, b);
-        for (int64_t j = 0; j < s.kv_len; j += p->page_size) {
+        for (int64_t j = 0; p->block_table.data && j < s.kv_len; j += p->page_size) {
             const int64_t page = att_page_of(p, &s, j);
             if (page < 0 || page >= p->k.shape[0] || page >= p->v.shape[0])
                 return false;

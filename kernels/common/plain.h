@@ -144,7 +144,7 @@ static inline att_status att_plain_attend(const att_problem *p, const att_plain 
 
     if (att_plain_plan(p, &need) || s->bytes < need.scratch_bytes)
         return ATT_NO_MEMORY;
-    if (!att_pages_exist(p))
+    if (!att_contents_hold(p))
         return ATT_INVALID;
     w.q = w.x + p->kv_len + ATT_W;
     w.k = w.q + p->head_dim;

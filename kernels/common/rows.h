@@ -185,7 +185,7 @@ static inline att_status att_list_attend(const att_problem *p, const att_lister 
     if (!att_list_layout(p, lister, &job) ||
         s->bytes < (size_t)(job.slots * job.slot_floats) * sizeof(float))
         return ATT_NO_MEMORY;
-    if (!att_pages_exist(p))
+    if (!att_contents_hold(p))
         return ATT_INVALID;
     job.room = s->data;
     if (job.tasks)

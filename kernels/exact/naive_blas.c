@@ -163,7 +163,7 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     att_status status = supports(self, ATT_OP_ATTEND, p, s->params, NULL);
     if (status)
         return status;
-    if (!att_pages_exist(p))
+    if (!att_contents_hold(p))
         return ATT_INVALID;
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
     const int64_t rows = att_min(ROWS, p->q_len), dk = p->head_dim, dv = p->value_dim;

@@ -13,6 +13,7 @@
  * O(B Hq Sq Skv (Dk + Dv)). */
 #include <stdio.h>
 
+#include "reference_accept.h"
 #include "reference_other.h"
 
 /* Room in scratch, in doubles. */
@@ -117,9 +118,11 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     ref_sequence s;
 
     (void)self;
-    for (int64_t b = 0; b < p->batch; b++) {
+    for (int64_t b = 0; b < p->batch; b++)
         if (ref_sequence_of(p, b, &s) != ATT_OK)
-            return ATT_INVALID;
+            return ATT_INVALID; /* before anything is written */
+    for (int64_t b = 0; b < p->batch; b++) {
+        ref_sequence_of(p, b, &s);
         for (int64_t hk = 0; hk < p->heads_kv; hk++) {
             for (int64_t j = 0; j < s.nk; j++) {
                 int64_t i0, i2;
@@ -183,42 +186,6 @@ static att_status refuse(att_reason *why, att_status status, const char *text)
     return status;
 }
 
-static int quant_known(const att_quant *quant, int32_t dtype)
-{
-    int block = dtype == ATT_Q8_0 || dtype == ATT_Q4_0;
-
-    if (block)
-        return quant->scheme == ATT_QUANT_BLOCK;
-    if (quant->scheme == ATT_QUANT_AFFINE)
-        return quant->scales.data && quant->group >= 1 && (quant->axis == 2 || quant->axis == 3);
-    return quant->scheme == ATT_QUANT_NONE;
-}
-
-/* What contradicts itself in an attend or select problem; NULL = nothing. */
-static const char *contradiction(const att_problem *p)
-{
-    int64_t b = p->batch, h = p->heads_q, n = p->q_len, m = p->kv_len;
-
-    if (p->heads_kv < 0 || (p->heads_kv == 0) != (h == 0) || (p->heads_kv && h % p->heads_kv))
-        return "query heads are not a multiple of key/value heads";
-    if (!ref_fits(&p->bias, b, h, n, m) || !ref_fits(&p->mask, b, h, n, m))
-        return "bias or mask does not broadcast to (B,Hq,Sq,Skv)";
-    if (p->mask.data && p->mask.dtype != ATT_U8)
-        return "the mask is not U8";
-    if (p->block_mask.data &&
-        (p->block_q < 1 || p->block_k < 1 ||
-         !ref_fits(&p->block_mask, b, h, (n + p->block_q - 1) / (p->block_q ? p->block_q : 1),
-                   (m + p->block_k - 1) / (p->block_k ? p->block_k : 1))))
-        return "the block mask does not broadcast to (B,Hq,Sq/bq,Skv/bk)";
-    if (p->causal == ATT_CAUSAL_POSITIONS && !p->q_positions.data)
-        return "causal by positions without q_positions";
-    if (p->block_table.data && (p->page_size < 1 || p->cu_k.data))
-        return "a block table needs a page size and excludes cu_k";
-    if (!quant_known(&p->k_quant, p->k.dtype) || !quant_known(&p->v_quant, p->v.dtype))
-        return "k or v is quantised in a way that its dtype and scales do not state";
-    return NULL;
-}
-
 static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why)
 {
@@ -226,14 +193,14 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
 
     (void)self;
     (void)params;
-    if (p->struct_size < sizeof *p || p->flags)
+    if (p->struct_size < sizeof *p || p->abi >> 16 != ATT_ABI_MAJOR || p->flags)
         return refuse(why, ATT_UNSUPPORTED,
                       "the problem is of another version or has unknown flags");
     if (p->batch < 0 || p->heads_q < 0 || p->q_len < 0 || p->kv_len < 0 || p->head_dim < 1 ||
         p->value_dim < 1)
         return refuse(why, ATT_INVALID, "a negative length or an empty head");
     if (op == ATT_OP_ATTEND || op == ATT_OP_SELECT || op == ATT_OP_RECUR)
-        wrong = contradiction(p);
+        wrong = ref_contradiction(p, op);
     if (op == ATT_OP_RECUR && !p->recur)
         wrong = "recur without its section";
     else if (op == ATT_OP_RECUR && (p->recur->rule < 0 || p->recur->rule > ATT_RULE_SSD))

@@ -262,7 +262,7 @@ static att_status run(const att_kernel *self, att_op op, const att_problem *p, c
         return status;
     if (!layout(p, s->params, &w) || s->bytes < (size_t)(w.slots * w.slot_floats) * sizeof(float))
         return ATT_NO_MEMORY;
-    if (!att_pages_exist(p))
+    if (!att_contents_hold(p))
         return ATT_INVALID;
     w.room = s->data;
     w.allowed = allowed;
