@@ -21,6 +21,17 @@ static bool make_tensor(parity_inputs *in, const char *layout, int32_t dtype, in
     return data != NULL;
 }
 
+/* Masks and biases have strides like q's, in layouts that suit any shape. */
+static const char *layout_of(const parity_spec *s)
+{
+    static const char *const own[] = {"padded", "bshd", "reversed", "stepped"};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (parity_is(s->layout, own[i]))
+            return own[i];
+    return "bhsd";
+}
+
 static bool int_row(parity_inputs *in, const int32_t *from, int64_t n0, int64_t n1, att_tensor *out)
 {
     if (!make_tensor(in, "bhsd", ATT_I32, 1, 1, n0, n1, out))
@@ -139,8 +150,7 @@ static bool make_mask(parity_inputs *in, att_rng *rng)
     if (parity_is(s->mask, "none"))
         return true;
     extents(s, s->mask, n);
-    if (!make_tensor(in, parity_is(s->layout, "padded") ? "padded" : "bhsd", ATT_U8, n[0], n[1],
-                     n[2], n[3], m))
+    if (!make_tensor(in, layout_of(s), ATT_U8, n[0], n[1], n[2], n[3], m))
         return false;
     for (int64_t b = 0; b < n[0]; b++)
         for (int64_t h = 0; h < n[1]; h++)
@@ -172,8 +182,7 @@ static bool make_bias(parity_inputs *in, att_rng *rng)
     if (parity_is(s->bias, "none"))
         return true;
     extents(s, s->bias, n);
-    if (!make_tensor(in, parity_is(s->layout, "padded") ? "padded" : "bhsd",
-                     wide ? ATT_F32 : s->dtype, n[0], n[1], n[2], n[3], t))
+    if (!make_tensor(in, layout_of(s), wide ? ATT_F32 : s->dtype, n[0], n[1], n[2], n[3], t))
         return false;
     for (int64_t b = 0; b < n[0]; b++)
         for (int64_t h = 0; h < n[1]; h++)
@@ -211,9 +220,8 @@ static bool make_blocks(parity_inputs *in, att_rng *rng)
     g->block_k = blocks[kind].block_k;
     int64_t columns = (s->sk + g->block_k - 1) / g->block_k;
     int64_t rows = blocks[kind].rows ? (s->sq + g->block_q - 1) / g->block_q : 1;
-    if (!make_tensor(in, parity_is(s->layout, "padded") ? "padded" : "bhsd", ATT_U8,
-                     blocks[kind].batch ? s->b : 1, blocks[kind].heads ? s->hq : 1, rows, columns,
-                     &g->block_mask))
+    if (!make_tensor(in, layout_of(s), ATT_U8, blocks[kind].batch ? s->b : 1,
+                     blocks[kind].heads ? s->hq : 1, rows, columns, &g->block_mask))
         return false;
     const att_tensor *m = &g->block_mask;
     for (int64_t n = 0; n < m->shape[0] * m->shape[1] * rows * columns; n++) {

@@ -45,13 +45,14 @@ static void open_house(void)
     CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
 }
 
-/* The arrays of the three kinds, made once: features at friendly shapes, shapes alone, everything.
- */
-static att_cover_cases kinds[3];
+/* The arrays of the kinds, made once: features at friendly shapes, shapes alone, everything, few
+ * queries, long rows, packed and paged batches. */
+#define KINDS 6
+static att_cover_cases kinds[KINDS];
 
 static void close_house(void)
 {
-    for (size_t k = 0; k < 3; k++)
+    for (size_t k = 0; k < KINDS; k++)
         att_cover_cases_drop(&kinds[k]);
     att_shelf_keep(&shelf, NULL);
     att_host_drop(&host);
@@ -132,6 +133,62 @@ static const char *const feature_levels[][2] = {{"b", "1 2"},
                                                 {"values", "normal coded"},
                                                 {"threads", "1"}};
 
+static const char *const decode_levels[][2] = {{"b", "1 3"},
+                                               {"hq", "6 2 12"},
+                                               {"hkv", "1 2 0"},
+                                               {"sq", "1 2 3"},
+                                               {"sk", "17 65 129"},
+                                               {"d", "8 40"},
+                                               {"dv", "0"},
+                                               {"wl", "-1 7"},
+                                               {"wr", "-1 0"},
+                                               {"mask", "none heads ones column"},
+                                               {"bias", "none heads full"},
+                                               {"block", "none"},
+                                               {"softcap", "0 2"},
+                                               {"sinks", "none mixed"},
+                                               {"lens", "none keys"},
+                                               {"values", "normal coded late captured"},
+                                               {"threads", "1 2"}};
+static const char *const long_levels[][2] = {{"b", "1"},
+                                             {"hq", "1 2"},
+                                             {"hkv", "0 1"},
+                                             {"sq", "1 17"},
+                                             {"sk", "2305 4096"},
+                                             {"d", "8 40"},
+                                             {"dv", "0"},
+                                             {"wl", "-1"},
+                                             {"wr", "-1"},
+                                             {"mask", "none"},
+                                             {"bias", "none"},
+                                             {"block", "none"},
+                                             {"softcap", "0 50"},
+                                             {"sinks", "none low"},
+                                             {"lens", "none"},
+                                             {"store", "dense page16"},
+                                             {"layout", "bhsd bshd"},
+                                             {"values", "late normal coded ramp"},
+                                             {"threads", "1 2"}};
+static const char *const packed_levels[][2] = {{"b", "2 3"},
+                                               {"hq", "6 2"},
+                                               {"hkv", "1 2 0"},
+                                               {"sq", "3 2 17 38"},
+                                               {"sk", "17 65 129"},
+                                               {"d", "8 40"},
+                                               {"dv", "0"},
+                                               {"wl", "-1"},
+                                               {"wr", "-1"},
+                                               {"mask", "none ones"},
+                                               {"bias", "none"},
+                                               {"block", "none"},
+                                               {"softcap", "0"},
+                                               {"sinks", "none mixed"},
+                                               {"lens", "none keys both"},
+                                               {"store", "packed page32"},
+                                               {"layout", "bhsd bshd padded"},
+                                               {"values", "normal coded"},
+                                               {"threads", "1 2"}};
+
 static void sweep_case(const char *params, uint64_t seed, sweep *s)
 {
     for (size_t k = 0; s->kernels[k]; k++) {
@@ -179,15 +236,18 @@ static void make_kinds(void)
     make_kind(feature_levels, sizeof feature_levels / sizeof *feature_levels, &kinds[0]);
     make_kind(plain_levels, sizeof plain_levels / sizeof *plain_levels, &kinds[1]);
     make_kind(NULL, 0, &kinds[2]);
-    for (size_t k = 0; k < 3; k++)
-        CU_ASSERT(kinds[k].count >= 20);
+    make_kind(decode_levels, sizeof decode_levels / sizeof *decode_levels, &kinds[3]);
+    make_kind(long_levels, sizeof long_levels / sizeof *long_levels, &kinds[4]);
+    make_kind(packed_levels, sizeof packed_levels / sizeof *packed_levels, &kinds[5]);
+    for (size_t k = 0; k < KINDS; k++)
+        CU_ASSERT(kinds[k].count >= 8);
 }
 
 static sweep sweep_kernels(const char *const *kernels, bool until_failed)
 {
     sweep s = {.kernels = kernels, .until_failed = until_failed};
 
-    for (size_t k = 0; k < (until_failed ? 3 : 2); k++)
+    for (size_t k = 0; k < (until_failed ? KINDS : 2); k++)
         sweep_rows(&kinds[k], 9001 + k, &s);
     return s;
 }
@@ -400,7 +460,7 @@ int main(void)
 {
     const CU_TestInfo tests[] = {
         {"the kernels of the house come together", open_house},
-        {"covering arrays of three kinds are made", make_kinds},
+        {"covering arrays of six kinds are made", make_kinds},
         {"the first case of the issue runs", the_first_case_of_the_issue_runs},
         {"the same case gives the same numbers", the_same_case_gives_the_same_numbers},
         {"right kernels raise no alarm", right_kernels_raise_no_alarm},
