@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of our own kernels: one small wrong change each, built as a plugin.
+
+    ci/scripts/mutate.py OUT [--most N] [--cc 'gcc FLAGS']
+
+Reads ci/mutants/sources.tsv.  Every candidate is a change of one token or one statement inside a
+function; at most N of each (file, operator) are taken, by the hash of their key, so that the choice
+does not depend on what lies elsewhere.  A mutant whose object code equals the original's is no
+mutant (trivial compiler equivalence, Papadakis et al. 2015, ICSE).
+
+OUT/manifest.tsv: key, plugin, parameters, file:line, operator, before, after.  OUT/left_out.tsv:
+key and why: it does not compile, or its code is the same.
+
+Operators: bound (< as <=), equal (== as !=), logic (&& as ||, ! dropped), arith (+ as -, * as +),
+const (a literal one off, 1.0 as 1.001), swap (one stride, length, head count, dimension or limit
+for its twin), stale (an assignment or call left out), term (+= as =), width (a 64-bit index in
+32 bits), half (a double narrowed to float).
+"""
+import argparse
+import concurrent.futures
+import hashlib
+import os
+import re
+import subprocess
+import sys
+
+TOKEN = re.compile(
+    r"(?P<skip>/\*.*?\*/|//[^\n]*|^[ \t]*\#(?:[^\n\\]|\\.|\\\n)*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')"
+    r"|(?P<number>(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?)[uUlLfF]*)"
+    r"|(?P<name>[A-Za-z_]\w*)"
+    r"|(?P<op><<=|>>=|->|\+\+|--|&&|\|\||[-+*/%&|^<>=!]=|<<|>>|[^\s\w])",
+    re.S | re.M)
+TWINS = [("q_at", "k_at"), ("q_len", "kv_len"), ("head_dim", "value_dim"), ("heads_q", "heads_kv"),
+         ("lo", "hi"), ("window_left", "window_right"), ("at", "kv_at"), ("h", "i"), ("dk", "dv"),
+         ("top", "sum"), ("k", "v"), ("att_min", "att_max"), ("block_q", "block_k"),
+         ("first", "last"), ("head", "band"), ("rows", "columns"), ("q", "k")]
+TWIN = dict(TWINS) | {b: a for a, b in TWINS}
+PLAIN = {"<": ("bound", "<="), "<=": ("bound", "<"), ">": ("bound", ">="), ">=": ("bound", ">"),
+         "==": ("equal", "!="), "!=": ("equal", "=="), "&&": ("logic", "||"),
+         "||": ("logic", "&&"), "!": ("logic", ""), "+": ("arith", "-"), "-": ("arith", "+"),
+         "*": ("arith", "+"), "/": ("arith", "*"), "%": ("arith", "/"), "+=": ("term", "="),
+         "-=": ("term", "="), "*=": ("term", "=")}
+# What a kernel says of itself, not what it computes.
+NOT_THESE = {"supports", "cost", "keys_read"}
+
+
+class Token:
+    def __init__(self, kind, text, at):
+        self.kind, self.text, self.at = kind, text, at
+
+
+def tokens_of(source):
+    return [Token(m.lastgroup, m.group(), m.start()) for m in TOKEN.finditer(source)
+            if m.lastgroup != "skip"]
+
+
+def functions(tokens):
+    """(name, first, last) of every function body, as token indices within the braces."""
+    depth, i = 0, 0
+    while i < len(tokens):
+        if tokens[i].text == "{":
+            if depth == 0 and i and tokens[i - 1].text == ")":
+                nest, j = 0, i - 1
+                while j >= 0:
+                    nest += {")": 1, "(": -1}.get(tokens[j].text, 0)
+                    if nest == 0:
+                        break
+                    j -= 1
+                name, start, nest = tokens[j - 1].text, i + 1, 0
+                while i < len(tokens):
+                    nest += {"{": 1, "}": -1}.get(tokens[i].text, 0)
+                    if nest == 0:
+                        break
+                    i += 1
+                yield name, start, i
+            else:
+                depth += 1
+        elif tokens[i].text == "}":
+            depth -= 1
+        i += 1
+
+
+def statements(tokens, first, last):
+    """(start, end) token indices of assignments and calls that end with ; outside parentheses."""
+    start, nest = first, 0
+    for i in range(first, last):
+        text = tokens[i].text
+        nest += {"(": 1, ")": -1}.get(text, 0)
+        if nest == 0 and text in "{};":
+            body = tokens[start:i]
+            assigns = any(t.text in ("=", "+=", "-=", "*=", "|=", "&=", "/=") for t in body)
+            calls = len(body) > 2 and body[0].kind == "name" and body[1].text == "("
+            declares = len(body) > 1 and body[0].kind == "name" and (
+                body[1].kind == "name" or body[1].text == "*" and body[0].text.endswith("_t"))
+            keyword = body and body[0].text in ("return", "for", "if", "while", "else", "static",
+                                                "const", "switch", "case", "default", "do")
+            if text == ";" and body and (assigns or calls) and not declares and not keyword \
+                    and body[0].text != "(":
+                yield start, i
+            start = i + 1
+
+
+def changes(tokens, i):
+    """(operator, new text) for token i."""
+    t, before, after = tokens[i], tokens[i - 1], tokens[i + 1]
+    operand = before.kind in ("name", "number") or before.text in (")", "]")
+    if t.kind == "op" and t.text in PLAIN:
+        if t.text == "!" or operand and (t.text != "*" or after.kind != "op" or after.text == "("):
+            yield PLAIN[t.text]
+    elif t.kind == "number":
+        digits = re.match(r"0[xX][0-9a-fA-F]+|\d+\.\d*(?:[eE][-+]?\d+)?|\d+", t.text).group()
+        suffix = t.text[len(digits):]
+        if "." in digits:
+            yield "const", ("1.0" if float(digits) == 0 else repr(float(digits) * 1.001)) + suffix
+        elif before.text == "[" and i > 1 and tokens[i - 2].text == "stride":
+            yield "swap", str((int(digits) + 1) % 4)
+        elif before.text == "[" and i > 1 and tokens[i - 2].text == "shape":
+            yield "swap", str((int(digits) + 3) % 4)
+        else:
+            yield "const", str(int(digits, 0) + 1) + suffix
+    elif t.kind == "name":
+        if t.text in TWIN and after.text != "(" or t.text in ("att_min", "att_max"):
+            yield "swap", TWIN[t.text]
+        elif t.text == "int64_t" and before.text != "(":
+            yield "width", "int32_t"
+        elif t.text == "double":
+            yield "half", "float"
+        elif t.text == "INFINITY":
+            yield "const", "1e4f"
+
+
+def candidates(path):
+    source = open(path, encoding="utf-8").read()
+    tokens = tokens_of(source)
+    seen = {}
+
+    def made(name, operator, at, end, new):
+        line = source.count("\n", 0, at) + 1
+        old = " ".join(source[at:end].split())
+        base = f"{path}:{name}:{operator}:{old}->{new}"
+        seen[base] = seen.get(base, 0) + 1
+        return {"key": f"{base}#{seen[base]}", "operator": operator, "line": line, "old": old,
+                "new": new or "(nothing)", "path": path,
+                "source": source[:at] + new + source[end:]}
+
+    for name, first, last in functions(tokens):
+        if name in NOT_THESE:
+            continue
+        for i in range(first, last):
+            for operator, new in changes(tokens, i):
+                t = tokens[i]
+                yield made(name, operator, t.at, t.at + len(t.text), new)
+        for start, end in statements(tokens, first, last):
+            yield made(name, "stale", tokens[start].at, tokens[end].at, "")
+
+
+def plugin_of(kernel):
+    stem = os.path.splitext(os.path.basename(kernel))[0]
+    return (f'#include "attn.h"\nextern const att_kernel att_kernel_{stem};\n'
+            "const att_kernel *const *att_plugin(uint32_t host_abi, size_t *count);\n"
+            "const att_kernel *const *att_plugin(uint32_t host_abi, size_t *count)\n{\n"
+            f"    static const att_kernel *const kernels[] = {{&att_kernel_{stem}}};\n"
+            "    *count = 1;\n    return host_abi >> 16 == ATT_ABI_MAJOR ? kernels : NULL;\n}\n")
+
+
+class Builder:
+    def __init__(self, out, cc):
+        self.out, self.cc, self.originals = out, cc.split(), {}
+
+    def run(self, *args):
+        return subprocess.run([*self.cc, *args], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    def compile(self, kernel, include, to):
+        return self.run("-fPIC", "-w", *include, "-Ikernels", "-c", kernel, "-o", to)
+
+    def original(self, kernel):
+        """The unchanged kernel's object code and the object of its plugin entry."""
+        if kernel not in self.originals:
+            stem = os.path.join(self.out, os.path.basename(kernel)[:-2])
+            with open(stem + "_plugin.c", "w", encoding="utf-8") as f:
+                f.write(plugin_of(kernel))
+            if not self.compile(kernel, [], stem + ".o") or not self.compile(
+                    stem + "_plugin.c", [], stem + "_plugin.o"):
+                sys.exit(f"mutate: {kernel}: the original does not compile")
+            self.originals[kernel] = (open(stem + ".o", "rb").read(), stem + "_plugin.o")
+        return self.originals[kernel]
+
+    def build(self, job):
+        """'' when a plugin was made, else why not."""
+        number, m, kernel = job
+        folder = os.path.join(self.out, f"{number:04d}")
+        os.makedirs(os.path.join(folder, os.path.dirname(m["path"])), exist_ok=True)
+        changed = os.path.join(folder, m["path"])
+        with open(changed, "w", encoding="utf-8") as f:
+            f.write(m["source"])
+        code, entry = self.original(kernel)
+        target = changed if m["path"] == kernel else kernel
+        made, plugin = os.path.join(folder, "kernel.o"), os.path.join(folder, "mutant.so")
+        if not self.compile(target, ["-I" + os.path.join(folder, "kernels"),
+                                     "-I" + os.path.dirname(kernel)], made):
+            return "does not compile"
+        if open(made, "rb").read() == code:
+            return "same code"
+        return "" if self.run("-shared", made, entry, "-o", plugin, "-lopenblas", "-lm",
+                              "-lpthread") else "does not link"
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("out")
+    args.add_argument("--most", type=int, default=6, help="mutants a file and operator")
+    args.add_argument("--cc", default="gcc -O1")
+    o = args.parse_args()
+    os.makedirs(o.out, exist_ok=True)
+    builder, jobs = Builder(o.out, o.cc), []
+    for row in open("ci/mutants/sources.tsv", encoding="utf-8"):
+        if row.startswith("#") or not row.strip():
+            continue
+        path, kernel, params = row.rstrip("\n").split("\t")
+        builder.original(kernel)
+        groups = {}
+        for m in candidates(path):
+            groups.setdefault(m["operator"], []).append(m)
+        for group in groups.values():
+            group.sort(key=lambda m: hashlib.sha256(m["key"].encode()).digest())
+            jobs += [(m, kernel, params) for m in group[:o.most]]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        ends = list(pool.map(builder.build, [(n, m, kernel) for n, (m, kernel, _) in
+                                             enumerate(jobs)]))
+    with open(os.path.join(o.out, "manifest.tsv"), "w", encoding="utf-8") as good, \
+            open(os.path.join(o.out, "left_out.tsv"), "w", encoding="utf-8") as bad:
+        for n, ((m, _, params), why) in enumerate(zip(jobs, ends)):
+            if why:
+                print(m["key"], why, sep="\t", file=bad)
+            else:
+                print(m["key"], os.path.join(o.out, f"{n:04d}", "mutant.so"), params,
+                      f"{m['path']}:{m['line']}", m["operator"], m["old"], m["new"], sep="\t",
+                      file=good)
+    print(f"{ends.count('')} mutants in {o.out}; left out: "
+          f"{ends.count('does not compile')} that do not compile, "
+          f"{ends.count('same code')} of the same code, "
+          f"{ends.count('does not link')} that do not link")
+
+
+if __name__ == "__main__":
+    main()
