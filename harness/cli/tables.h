@@ -18,6 +18,6 @@ static inline att_tables att_cli_tables(const att_cli *cli)
                         .oracle = "reference_f64"};
 }
 
-extern const att_verb att_verb_worker, att_verb_run, att_verb_repro, att_verb_zoo;
+extern const att_verb att_verb_worker, att_verb_run, att_verb_repro, att_verb_zoo, att_verb_mutants;
 
 #endif

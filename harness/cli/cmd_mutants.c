@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attest mutants: does the suite see a small wrong change that nobody thought of?
+ *
+ * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric cases
+ * of a suite until one fails.  Those that live on are listed with what ci/mutants/explained.tsv
+ * says of them: "equivalent: ..." (no input can show it) or another reason; a survivor without an
+ * explanation fails the command. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "core/run.h"
+#include "session.h"
+#include "tables.h"
+
+#define BATCH   32 /* mutants that share a plan, and with it the oracle's answers */
+#define COLUMNS 7
+
+typedef struct options {
+    const char *suite, *explained;
+    int64_t seed, workers;
+    bool json, quiet;
+} options;
+
+static const att_option table[] = {
+    {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
+     "whose numeric cases; default: gate"},
+    {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
+     "in place of the suite's seeds"},
+    {"explained", ATT_OPTION_TEXT, offsetof(options, explained), "FILE", NULL,
+     "why survivors live; default: ci/mutants/explained.tsv"},
+    {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",
+     "processes; default: one a processor"},
+    {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
+    {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
+    {0}};
+
+/* A row of the manifest, and what came of it. */
+typedef struct mutant {
+    const char *key, *plugin, *params, *place, *operator_, *before, *after;
+    const char *why;   /* from the explanations; NULL = none */
+    char by[64];       /* "parity bound_ratio", "parity crash"; "" = lives */
+    char kernel[4096]; /* as the plan names it */
+    size_t judged;
+} mutant;
+
+typedef struct herd {
+    char *text, *reasons; /* the files, cut into fields */
+    mutant *at;
+    size_t n, killed, explained, equivalent;
+} herd;
+
+/* Cuts a line at its tabs; returns the number of fields. */
+static size_t cut(char *line, char *field[], size_t most)
+{
+    size_t n = 0;
+
+    for (char *rest = line; rest && n < most; n++) {
+        field[n] = strsep(&rest, "\t");
+    }
+    return n;
+}
+
+static att_status read_manifest(const char *folder, herd *h, att_why *why)
+{
+    char path[4096], *field[COLUMNS], *rest;
+    size_t length = 0, line = 0;
+
+    snprintf(path, sizeof path, "%s/manifest.tsv", folder);
+    h->text = att_file_read(path, (size_t)1 << 26, &length);
+    if (!h->text) {
+        att_why_set(why, "%s: %s (ci/scripts/mutate.py makes it)", path, strerror(errno));
+        return ATT_IO;
+    }
+    for (const char *c = h->text; *c; c++)
+        line += *c == '\n';
+    h->at = calloc(line + 1, sizeof *h->at);
+    if (!h->at)
+        return ATT_NO_MEMORY;
+    rest = h->text;
+    for (line = 1; rest && *rest; line++) {
+        if (cut(strsep(&rest, "\n"), field, COLUMNS) != COLUMNS) {
+            att_why_set(why, "%s:%zu: %d columns are expected", path, line, COLUMNS);
+            return ATT_CORRUPT;
+        }
+        mutant *m = &h->at[h->n++];
+        *m = (mutant){field[0], field[1], field[2], field[3], field[4],
+                      field[5], field[6], NULL,     "",       "",
+                      0};
+        snprintf(m->kernel, sizeof m->kernel, "plugin:%s%s", m->plugin, m->params);
+    }
+    return ATT_OK;
+}
+
+/* Lines "key TAB reason"; a key that no survivor has is harmless: other tables may need it. */
+static att_status read_reasons(const char *path, herd *h, att_why *why)
+{
+    char *field[2], *rest;
+    size_t length = 0, line = 0;
+
+    h->reasons = att_file_read(path, (size_t)1 << 26, &length);
+    if (!h->reasons) {
+        att_why_set(why, "%s: %s", path, strerror(errno));
+        return ATT_IO;
+    }
+    for (rest = h->reasons, line = 1; rest && *rest; line++) {
+        char *row = strsep(&rest, "\n");
+        if (*row == '#' || !*row)
+            continue;
+        if (cut(row, field, 2) != 2) {
+            att_why_set(why, "%s:%zu: a key, a tab and a reason are expected", path, line);
+            return ATT_CORRUPT;
+        }
+        for (size_t i = 0; i < h->n; i++)
+            if (strcmp(h->at[i].key, field[0]) == 0)
+                h->at[i].why = field[1];
+    }
+    return ATT_OK;
+}
+
+static const char *first_metric(const att_record *r)
+{
+    for (size_t m = 0; m < r->n_metrics; m++)
+        if (r->metrics[m].verdict == 0)
+            return r->metrics[m].name;
+    return att_outcome_name(r->status);
+}
+
+/* Records name a plugin's kernel too: plugin:PATH#NAME{...}. */
+static bool is_of(const mutant *m, const char *kernel)
+{
+    size_t length = strlen(m->plugin);
+
+    return strncmp(kernel, "plugin:", 7) == 0 && strncmp(kernel + 7, m->plugin, length) == 0 &&
+           kernel[7 + length] == '#';
+}
+
+static void note(const att_result *result, mutant *m, size_t n)
+{
+    for (size_t i = 0; i < result->n_records; i++) {
+        const att_record *r = &result->records[i];
+        bool bad = r->status == ATT_FAIL || r->status == ATT_CRASH || r->status == ATT_TIMEOUT;
+        for (size_t k = 0; k < n; k++) {
+            if (!is_of(&m[k], r->kernel))
+                continue;
+            m[k].judged += bad || r->status == ATT_PASS;
+            if (bad && !*m[k].by)
+                snprintf(m[k].by, sizeof m[k].by, "%.30s %.30s", r->measure, first_metric(r));
+        }
+    }
+}
+
+static att_status run_batch(const att_cli *cli, const options *o, mutant *m, size_t n, int *number,
+                            att_why *why)
+{
+    const char *kernels[BATCH + 1] = {NULL}, *evals[64] = {NULL};
+    att_tables tables = att_cli_tables(cli);
+    att_plugin_source plugins = att_cli_plugins(cli);
+    att_registry *registry = NULL;
+    att_run_plan plan = {0};
+    att_result result = {0};
+    uint64_t seed = (uint64_t)o->seed;
+    char path[4096];
+    size_t e = 0;
+    att_run_options run = {
+        .command = {cli->self, NULL, "datasets", "/dev/null", ATT_MEMORY_GIB * 0x1p30},
+        .workers = o->workers ? (int)o->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
+        .timeout = 3,
+        .give_up = 1,
+        .give_up_on_failure = true,
+        .stamp = "",
+        .quiet = true};
+
+    for (size_t k = 0; k < n; k++)
+        kernels[k] = m[k].kernel;
+    for (size_t k = 0; cli->evals[k] && e < 63; k++)
+        if (cli->evals[k]->track == ATT_TRACK_NUMERIC)
+            evals[e++] = cli->evals[k]->name;
+    att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
+    snprintf(path, sizeof path, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
+    att_status status = att_registry_make(&tables, &plugins, &registry, why);
+    if (status == ATT_OK)
+        status = att_plan_add_suite(&plan, registry, path, &filter, why);
+    if (status == ATT_OK)
+        status = att_plan_finish(&plan, why);
+    for (size_t i = 0; i < plan.n_rows; i++)
+        plan.rows[i].budget = 0;
+    if (status == ATT_OK)
+        status = att_run_plan_measure(&plan, &run, &result, number, why);
+    if (status == ATT_OK)
+        note(&result, m, n);
+    att_result_clear(&result);
+    att_plan_drop(&plan);
+    att_registry_drop(registry);
+    return status;
+}
+
+static void count(herd *h)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        h->killed += *h->at[i].by != 0;
+        if (*h->at[i].by || !h->at[i].why)
+            continue;
+        h->explained++;
+        h->equivalent += strncmp(h->at[i].why, "equivalent:", 11) == 0;
+    }
+}
+
+/* Of what could be killed: equivalent ones can't. */
+static double score(const herd *h)
+{
+    return h->n > h->equivalent ? (double)h->killed / (double)(h->n - h->equivalent) : 0;
+}
+
+/* Killed and all of those whose operator (or file, up to the colon of its place) is that of i;
+ * false where an earlier one has told it. */
+static bool tally(const herd *h, size_t i, bool by_file, size_t *killed, size_t *all)
+{
+    const mutant *m = &h->at[i];
+    size_t length = by_file ? strcspn(m->place, ":") : strlen(m->operator_);
+
+    *killed = *all = 0;
+    for (size_t k = 0; k < h->n; k++) {
+        const char *a = by_file ? m->place : m->operator_;
+        const char *b = by_file ? h->at[k].place : h->at[k].operator_;
+        if (strncmp(a, b, length) != 0 || (b[length] && b[length] != ':'))
+            continue;
+        if (k < i)
+            return false;
+        ++*all;
+        *killed += *h->at[k].by != 0;
+    }
+    return true;
+}
+
+static void print_text(const herd *h)
+{
+    size_t killed, all;
+
+    for (int by_file = 1; by_file >= 0; by_file--)
+        for (size_t i = 0; i < h->n; i++)
+            if (tally(h, i, by_file, &killed, &all))
+                printf("%-32.*s %4zu of %zu killed\n",
+                       by_file ? (int)strcspn(h->at[i].place, ":") : 32,
+                       by_file ? h->at[i].place : h->at[i].operator_, killed, all);
+    for (size_t i = 0; i < h->n; i++)
+        if (!*h->at[i].by)
+            printf("lives: %s  '%s' -> '%s'  (%zu cases)\n       %s\n       %s\n", h->at[i].place,
+                   h->at[i].before, h->at[i].after, h->at[i].judged, h->at[i].key,
+                   h->at[i].why ? h->at[i].why : "NOT EXPLAINED");
+    printf("%zu of %zu mutants killed; %zu live: %zu equivalent, %zu explained otherwise, %zu not; "
+           "score without the equivalent ones: %.3f\n",
+           h->killed, h->n, h->n - h->killed, h->equivalent, h->explained - h->equivalent,
+           h->n - h->killed - h->explained, score(h));
+}
+
+static void print_json(const herd *h)
+{
+    size_t killed, all;
+
+    printf("{\"mutants\":%zu,\"killed\":%zu,\"equivalent\":%zu,\"explained\":%zu,\"score\":%.17g",
+           h->n, h->killed, h->equivalent, h->explained, score(h));
+    for (int by_file = 1; by_file >= 0; by_file--) {
+        const char *between = "";
+        printf(",\"%s\":{", by_file ? "by_file" : "by_operator");
+        for (size_t i = 0; i < h->n; i++) {
+            const char *text = by_file ? h->at[i].place : h->at[i].operator_;
+            if (!tally(h, i, by_file, &killed, &all))
+                continue;
+            printf("%s\"%.*s\":{\"killed\":%zu,\"mutants\":%zu}", between,
+                   (int)strcspn(text, ":"), text, killed, all);
+            between = ",";
+        }
+        putchar('}');
+    }
+    fputs(",\"rows\":[", stdout);
+    for (size_t i = 0; i < h->n; i++) {
+        const mutant *m = &h->at[i];
+        const char *const names[] = {"key",    "place", "operator",
+                                     "before", "after", "by", "why"};
+        const char *const values[] = {m->key,   m->place, m->operator_, m->before,
+                                      m->after, m->by,    m->why ? m->why : ""};
+        for (size_t c = 0; c < sizeof names / sizeof *names; c++) {
+            printf("%s\"%s\":", c ? "," : i ? ",{" : "{", names[c]);
+            att_json_put_text(stdout, values[c]);
+        }
+        printf(",\"cases\":%zu}", m->judged);
+    }
+    puts("]}");
+}
+
+static int run(const att_cli *cli, int argc, char **argv)
+{
+    options o = {.suite = "gate", .explained = "ci/mutants/explained.tsv", .seed = -1};
+    herd h = {0};
+    att_why why = {""};
+    int first = 0, number = 0, code = att_options_read(&att_verb_mutants, argc, argv, &o, &first);
+
+    if (code >= 0)
+        return code;
+    if (first + 1 < argc)
+        return att_usage(&att_verb_mutants, "one folder of mutants is expected");
+    att_status status = read_manifest(first < argc ? argv[first] : "build/mutants", &h, &why);
+    if (status == ATT_OK)
+        status = read_reasons(o.explained, &h, &why);
+    for (size_t i = 0; i < h.n && status == ATT_OK && !number; i += BATCH) {
+        status = run_batch(cli, &o, h.at + i, h.n - i < BATCH ? h.n - i : BATCH, &number, &why);
+        if (!o.quiet)
+            fprintf(stderr, "%zu of %zu mutants\n", i + BATCH < h.n ? i + BATCH : h.n, h.n);
+    }
+    if (status == ATT_OK && !number) {
+        count(&h);
+        (o.json ? print_json : print_text)(&h);
+        code = !h.n                                ? ATT_EXIT_NOTHING
+               : h.killed + h.explained < h.n ? ATT_EXIT_FAIL
+                                                   : ATT_EXIT_PASS;
+    } else {
+        fprintf(stderr, "attest mutants: %s\n", number ? "interrupted" : why.text);
+        code = number == SIGTERM ? ATT_EXIT_TERMINATED
+               : number          ? ATT_EXIT_INTERRUPT
+                                 : att_exit_of(status);
+    }
+    free(h.at);
+    free(h.text);
+    free(h.reasons);
+    return code;
+}
+
+const att_verb att_verb_mutants = {
+    "mutants", "[FOLDER]", "does the suite see small wrong changes of our own kernels",
+    table,     run,        false};
