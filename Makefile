@@ -76,6 +76,10 @@ gate: all ## what a pull request must pass, under a minute
 smoke: all ## a few seconds, while editing
 	$(ATTEST) run --suite smoke
 
+mutants: all ## small wrong changes of our own kernels: how many does the gate see?
+	ci/scripts/mutate.py $(B)/mutants
+	$(ATTEST) mutants $(B)/mutants
+
 bench: all ## how fast the kernels and the model's forward pass are
 	$(ATTEST) bench
 
@@ -165,4 +169,4 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(LIB)
 -include $(shell find build/$(PROFILE) -name '*.d' 2>/dev/null)
 
 FORCE:
-.PHONY: FORCE all deps model eval gate smoke bench test asan tsan fuzz run-fuzzers coverage lint format peers install clean help
+.PHONY: FORCE all deps model eval gate smoke mutants bench test asan tsan fuzz run-fuzzers coverage lint format peers install clean help

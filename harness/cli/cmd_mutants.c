@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attest mutants: does the suite see a small wrong change that nobody thought of?
  *
- * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric cases
- * of a suite until one fails.  Those that live on are listed with what ci/mutants/explained.tsv
- * says of them: "equivalent: ..." (no input can show it) or another reason; a survivor without an
- * explanation fails the command. */
+ * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric and
+ * operator probe cases of a suite until one fails.  Those that live on are listed with what
+ * ci/mutants/explained.tsv says of them: "equivalent: ..." (no input can show it) or another
+ * reason; a survivor without an explanation fails the command. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ typedef struct options {
 
 static const att_option table[] = {
     {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
-     "whose numeric cases; default: gate"},
+     "whose numeric and probe cases; default: gate"},
     {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
      "in place of the suite's seeds"},
     {"explained", ATT_OPTION_TEXT, offsetof(options, explained), "FILE", NULL,
@@ -88,9 +88,8 @@ static att_status read_manifest(const char *folder, herd *h, att_why *why)
             return ATT_CORRUPT;
         }
         mutant *m = &h->at[h->n++];
-        *m = (mutant){field[0], field[1], field[2], field[3], field[4],
-                      field[5], field[6], NULL,     "",       "",
-                      0};
+        *m = (mutant){field[0], field[1], field[2], field[3], field[4], field[5],
+                      field[6], NULL,     "",       "",       0};
         snprintf(m->kernel, sizeof m->kernel, "plugin:%s%s", m->plugin, m->params);
     }
     return ATT_OK;
@@ -178,7 +177,7 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *m, siz
     for (size_t k = 0; k < n; k++)
         kernels[k] = m[k].kernel;
     for (size_t k = 0; cli->evals[k] && e < 63; k++)
-        if (cli->evals[k]->track == ATT_TRACK_NUMERIC)
+        if (cli->evals[k]->track == ATT_TRACK_NUMERIC || cli->evals[k]->track == ATT_TRACK_PROBE)
             evals[e++] = cli->evals[k]->name;
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
     snprintf(path, sizeof path, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
@@ -271,8 +270,8 @@ static void print_json(const herd *h)
             const char *text = by_file ? h->at[i].place : h->at[i].operator_;
             if (!tally(h, i, by_file, &killed, &all))
                 continue;
-            printf("%s\"%.*s\":{\"killed\":%zu,\"mutants\":%zu}", between,
-                   (int)strcspn(text, ":"), text, killed, all);
+            printf("%s\"%.*s\":{\"killed\":%zu,\"mutants\":%zu}", between, (int)strcspn(text, ":"),
+                   text, killed, all);
             between = ",";
         }
         putchar('}');
@@ -280,9 +279,8 @@ static void print_json(const herd *h)
     fputs(",\"rows\":[", stdout);
     for (size_t i = 0; i < h->n; i++) {
         const mutant *m = &h->at[i];
-        const char *const names[] = {"key",    "place", "operator",
-                                     "before", "after", "by", "why"};
-        const char *const values[] = {m->key,   m->place, m->operator_, m->before,
+        const char *const names[] = {"key", "place", "operator", "before", "after", "by", "why"};
+        const char *const values[] = {m->key,   m->place, m->operator_,        m->before,
                                       m->after, m->by,    m->why ? m->why : ""};
         for (size_t c = 0; c < sizeof names / sizeof *names; c++) {
             printf("%s\"%s\":", c ? "," : i ? ",{" : "{", names[c]);
@@ -315,9 +313,9 @@ static int run(const att_cli *cli, int argc, char **argv)
     if (status == ATT_OK && !number) {
         count(&h);
         (o.json ? print_json : print_text)(&h);
-        code = !h.n                                ? ATT_EXIT_NOTHING
+        code = !h.n                           ? ATT_EXIT_NOTHING
                : h.killed + h.explained < h.n ? ATT_EXIT_FAIL
-                                                   : ATT_EXIT_PASS;
+                                              : ATT_EXIT_PASS;
     } else {
         fprintf(stderr, "attest mutants: %s\n", number ? "interrupted" : why.text);
         code = number == SIGTERM ? ATT_EXIT_TERMINATED

@@ -291,6 +291,9 @@ static att_status hear(runner *x, lane *l, att_why *why)
     if (status != ATT_OK)
         return bury(x, l, false, why);
     status = finish(x, l->next, &r, false, why);
+    if (status == ATT_OK && x->o->give_up_on_failure &&
+        x->result->records[l->next].status == ATT_FAIL)
+        status = count_death(x, x->plan->cases[l->next].c->variant->text);
     return status == ATT_OK ? advance(x, l, why) : status;
 }
 
