@@ -150,21 +150,6 @@ static parity_spec spec_of(const att_value *v)
     return s;
 }
 
-static parity_spec spec_of_case(const att_ctx *x)
-{
-    att_value v[sizeof params / sizeof *params] = {0};
-
-    for (size_t i = 0; params[i].name; i++) {
-        if (params[i].type == WORD)
-            v[i].s = att_ctx_word(x, params[i].name);
-        else
-            v[i].f = att_ctx_real(x, params[i].name);
-        if (params[i].type == INT)
-            v[i].i = att_ctx_int(x, params[i].name);
-    }
-    return spec_of(v);
-}
-
 static bool valid(const att_value *values)
 {
     parity_spec s = spec_of(values);
@@ -243,7 +228,7 @@ static const char *exempt(const law *l, const att_kernel *kernel, const parity_s
 
 static att_status run(att_ctx *x)
 {
-    parity_spec spec = spec_of_case(x);
+    parity_spec spec = spec_of(att_ctx_values(x));
     const att_kernel *kernel = att_ctx_kernel(x);
     const law *l = law_named(att_ctx_word(x, "law"));
     const char *wrong = parity_nonsense(&spec), *hole = exempt(l, kernel, &spec);

@@ -127,21 +127,6 @@ static recur_spec spec_of(const att_value *v)
     };
 }
 
-static recur_spec spec_of_case(const att_ctx *x)
-{
-    att_value v[sizeof params / sizeof *params] = {0};
-
-    for (size_t i = 0; params[i].name; i++) {
-        if (params[i].type == WORD)
-            v[i].s = att_ctx_word(x, params[i].name);
-        else
-            v[i].f = att_ctx_real(x, params[i].name);
-        if (params[i].type == INT)
-            v[i].i = att_ctx_int(x, params[i].name);
-    }
-    return spec_of(v);
-}
-
 /* What contradicts itself; NULL = nothing. */
 static const char *nonsense(const recur_spec *s)
 {
@@ -345,7 +330,7 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
 
 static att_status run(att_ctx *x)
 {
-    recur_spec spec = spec_of_case(x);
+    recur_spec spec = spec_of(att_ctx_values(x));
     const att_kernel *kernel = att_ctx_kernel(x);
     const char *wrong = nonsense(&spec);
     att_units units;

@@ -66,19 +66,7 @@ static const att_metric_spec metrics[] = {
     {"threads_differ_allowed", "runs", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
      "the same of a kernel that declares nothing"},
     {"dead_pages", "pages", ATT_LOWER, 0, ATT_BINDS_ALL, "scratch used after the call"},
-    {"nonfinite", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "elements whose NaN/Inf pattern is wrong"},
-    {"redzone", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL, "bytes written outside the output"},
-    {"select_illegal", "pairs", ATT_LOWER, 0, ATT_BINDS_APPROX, "kept pairs that are not allowed"},
-    {"select_gap", "ratio", ATT_LOWER, 1, ATT_BINDS_APPROX,
-     "top-k: best dropped logit above the worst kept one, in units of their error"},
-    {"select_short", "pairs", ATT_LOWER, 0, ATT_BINDS_APPROX,
-     "top-k: keys kept fewer than k allowed"},
-    {"sigma_ratio", "sigma", ATT_LOWER, 6, ATT_BINDS_ALL, "largest error over its likely size"},
-    {"bound_ratio", "ratio", ATT_LOWER, 1, ATT_BINDS_ALL, "largest error over its bound"},
-    {"row_ratio", "ratio", ATT_LOWER, 1, ATT_BINDS_ALL, "a row's mean squared error over tau(nu)"},
-    {"hull", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "elements outside the range of the values"},
-    {"lse_ratio", "ratio", ATT_LOWER, 1, ATT_BINDS_ALL, "LSE error over its bound"},
-    {"max_abs", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL, "largest absolute error"},
+#include "evals/numeric/parity_limits.def"
     {"nmse", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
      "sum of squared errors over sum of squares"},
     {"unjudged", "count", ATT_LOWER, (double)NAN, ATT_BINDS_OWN,
@@ -120,19 +108,6 @@ static parity_spec spec_of(const att_value *v)
     };
 
     return s;
-}
-
-static parity_spec spec_of_case(const att_ctx *x)
-{
-    att_value v[sizeof params / sizeof *params] = {0};
-
-    for (size_t i = 0; params[i].name; i++) {
-        if (params[i].type == WORD)
-            v[i].s = att_ctx_word(x, params[i].name);
-        else
-            v[i].i = att_ctx_int(x, params[i].name);
-    }
-    return spec_of(v);
 }
 
 static bool valid(const att_value *values)
@@ -408,7 +383,7 @@ static att_status check(att_ctx *x, const parity_spec *spec, att_units *units)
 
 static att_status run(att_ctx *x)
 {
-    const parity_spec spec = spec_of_case(x);
+    const parity_spec spec = spec_of(att_ctx_values(x));
     att_units units;
     void *shared = NULL;
     att_status status = check(x, &spec, &units);

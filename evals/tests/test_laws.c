@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/tests/suite.h"
+#include "evals/tests/house.h"
 
 #include <string.h>
 
 #include "common/plain.h"
-#include "core/case.h"
 #include "core/cover.h"
-#include "core/ctx_own.h"
-#include "core/host.h"
-#include "core/verdict.h"
-#include "evals/table.h"
-#include "kernels/table.h"
 
 /* ------------------------------------------------------------------ kernels of the test */
 
@@ -69,57 +63,16 @@ MADE(zeroes, .finish = nothing)
 
 /* ------------------------------------------------------------------------- the house */
 
-#define HOUSE 96
-static const att_kernel *house[HOUSE];
-static att_registry *registry;
-static att_host host;
-static att_shelf shelf;
+static const att_kernel *const made[] = {&right, &wraps, &saturates, &zeroes, NULL};
 
 static void open_house(void)
 {
-    static const att_kernel *const made[] = {&right, &wraps, &saturates, &zeroes};
-    const att_kernel_tables *t = att_kernel_table(NULL);
-    att_why why = {""};
-    size_t n = 0;
-
-    for (; n < HOUSE - 5 && t->kernels[n]; n++)
-        house[n] = t->kernels[n];
-    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
-        house[n++] = made[i];
-    const att_tables tables = {.kernels = house,
-                               .zoo = t->zoo,
-                               .controls = t->controls,
-                               .evals = att_evals,
-                               .isa = t->isa,
-                               .dense = "flash_f32",
-                               .oracle = "reference_f64"};
-    CU_ASSERT_EQUAL_FATAL(att_registry_make(&tables, NULL, &registry, &why), ATT_OK);
-    CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
-}
-
-static void close_house(void)
-{
-    att_shelf_keep(&shelf, NULL);
-    att_host_drop(&host);
-    att_registry_drop(registry);
-    CU_ASSERT_PTR_NULL(shelf.first);
+    house_open(2, made);
 }
 
 static att_record run_case(const char *kernel, const char *params, uint64_t seed)
 {
-    static const att_options options = {.datasets = "datasets"};
-    att_record r = {0};
-    att_why why = {""};
-    att_case *c = NULL;
-
-    if (att_case_make(registry, "laws", kernel, params, &seed, &c, &why) != ATT_OK) {
-        printf("%s: %s\n", params, why.text);
-        CU_FAIL_FATAL("a case that can't be read");
-    }
-    att_ctx_measure(registry, c, &host, &options, &shelf, &r);
-    att_verdict_case(c->eval, &r);
-    att_case_drop(c);
-    return r;
+    return house_case("laws", kernel, params, seed);
 }
 
 /* What a sweep over one law's covering cases came to. */
@@ -275,7 +228,7 @@ int main(void)
                                  {"unseen values move no bit", unseen_values_move_no_bit},
                                  {"a law that does not bind a kernel is a hole",
                                   a_law_that_does_not_bind_a_kernel_is_a_hole},
-                                 {"the house closes", close_house},
+                                 {"the house closes", house_close},
                                  CU_TEST_INFO_NULL};
 
     return att_suite_run("laws", tests);

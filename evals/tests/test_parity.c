@@ -1,48 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/tests/suite.h"
+#include "evals/tests/house.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/case.h"
 #include "core/cover.h"
-#include "core/ctx_own.h"
-#include "core/host.h"
-#include "core/verdict.h"
-#include "evals/table.h"
 #include "evals/tests/made_kernels.h"
-#include "kernels/table.h"
 
 /* ------------------------------------------------------------------ running a case */
 
-#define HOUSE 64
-static const att_kernel *house[HOUSE];
-static att_registry *registry;
-static att_host host;
-static att_shelf shelf;
+static const att_kernel *const made[] = {&plain, &beyond, &idle, &boast, NULL};
 
 static void open_house(void)
 {
-    static const att_kernel *const made[] = {&plain, &beyond, &idle, &boast};
-    const att_kernel_tables *t = att_kernel_table(NULL);
-    att_why why = {""};
-    size_t n = 0;
-
-    while (n < HOUSE - 5 && t->kernels[n]) {
-        house[n] = t->kernels[n];
-        n++;
-    }
-    for (size_t i = 0; i < 4; i++)
-        house[n++] = made[i];
-    const att_tables tables = {.kernels = house,
-                               .zoo = t->zoo,
-                               .controls = t->controls,
-                               .evals = att_evals,
-                               .isa = t->isa,
-                               .dense = "flash_f32",
-                               .oracle = "reference_f64"};
-    CU_ASSERT_EQUAL_FATAL(att_registry_make(&tables, NULL, &registry, &why), ATT_OK);
-    CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
+    house_open(2, made);
 }
 
 /* The arrays of the kinds, made once: features at friendly shapes, shapes alone, everything, few
@@ -50,32 +21,17 @@ static void open_house(void)
 #define KINDS 6
 static att_cover_cases kinds[KINDS];
 
-static void close_house(void)
+static void close_kinds(void)
 {
     for (size_t k = 0; k < KINDS; k++)
         att_cover_cases_drop(&kinds[k]);
-    att_shelf_keep(&shelf, NULL);
-    att_host_drop(&host);
-    att_registry_drop(registry);
-    CU_ASSERT_PTR_NULL(shelf.first);
+    house_close();
 }
 
 /* Measured and judged; the caller clears it. */
 static att_record run_case(const char *kernel, const char *params, uint64_t seed)
 {
-    static const att_options options = {.datasets = "datasets"};
-    att_record r = {0};
-    att_why why = {""};
-    att_case *c = NULL;
-
-    if (att_case_make(registry, "parity", kernel, params, &seed, &c, &why) != ATT_OK) {
-        printf("%s: %s\n", params, why.text);
-        CU_FAIL_FATAL("a case that can't be read");
-    }
-    att_ctx_measure(registry, c, &host, &options, &shelf, &r);
-    att_verdict_case(c->eval, &r);
-    att_case_drop(c);
-    return r;
+    return house_case("parity", kernel, params, seed);
 }
 
 static att_outcome outcome(const char *kernel, const char *params)
@@ -482,7 +438,7 @@ int main(void)
          the_dictionary_names_block_masks_and_segments},
         {"the dictionary does not name what is not there",
          the_dictionary_does_not_name_what_is_not_there},
-        {"the house closes", close_house},
+        {"the house closes", close_kinds},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("parity", tests);

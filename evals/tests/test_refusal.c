@@ -1,57 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/tests/suite.h"
+#include "evals/tests/house.h"
 
-#include "core/case.h"
-#include "core/ctx_own.h"
-#include "core/host.h"
-#include "core/verdict.h"
 #include "evals/numeric/refusal.h"
-#include "evals/table.h"
-#include "kernels/table.h"
-
-static att_registry *registry;
-static att_host host;
-static att_shelf shelf;
 
 static void open_house(void)
 {
-    const att_kernel_tables *t = att_kernel_table(NULL);
-    const att_tables tables = {.kernels = t->kernels,
-                               .zoo = t->zoo,
-                               .controls = t->controls,
-                               .evals = att_evals,
-                               .isa = t->isa,
-                               .dense = "flash_f32",
-                               .oracle = "reference_f64"};
-    att_why why = {""};
-
-    CU_ASSERT_EQUAL_FATAL(att_registry_make(&tables, NULL, &registry, &why), ATT_OK);
-    CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
-}
-
-static void close_house(void)
-{
-    att_shelf_keep(&shelf, NULL);
-    att_host_drop(&host);
-    att_registry_drop(registry);
+    house_open(2, NULL);
 }
 
 /* Measured and judged; the caller clears it. */
 static att_record run_lie(const char *kernel, const char *lie)
 {
-    static const att_options options = {.datasets = "datasets"};
-    att_record r = {0};
-    att_why why = {""};
-    att_case *c = NULL;
     char params[128];
 
     snprintf(params, sizeof params, "lie=%s", lie);
-    CU_ASSERT_EQUAL_FATAL(att_case_make(registry, "refusal", kernel, params, NULL, &c, &why),
-                          ATT_OK);
-    att_ctx_measure(registry, c, &host, &options, &shelf, &r);
-    att_verdict_case(c->eval, &r);
-    att_case_drop(c);
-    return r;
+    return house_case("refusal", kernel, params, 1);
 }
 
 static void every_lie_is_refused_by_the_houses_kernels(void)
@@ -114,7 +77,7 @@ int main(void)
         {"a length past its memory is named", a_length_past_its_memory_is_named},
         {"the last sequence's length is looked at before it is read",
          the_last_sequences_length_reads_into_the_guard},
-        {"the house closes", close_house},
+        {"the house closes", house_close},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("refusal", tests);

@@ -1,59 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/tests/suite.h"
+#include "evals/tests/house.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/heap.h"
-#include "core/case.h"
-#include "core/ctx_own.h"
-#include "core/host.h"
-#include "core/verdict.h"
-#include "evals/table.h"
-#include "kernels/table.h"
-
-static att_registry *registry;
-static att_host host;
-static att_shelf shelf;
 
 static void open_house(void)
 {
-    const att_kernel_tables *t = att_kernel_table(NULL);
-    att_why why = {""};
-    const att_tables tables = {.kernels = t->kernels,
-                               .zoo = t->zoo,
-                               .controls = t->controls,
-                               .evals = att_evals,
-                               .isa = t->isa,
-                               .dense = "flash_f32",
-                               .oracle = "reference_f64"};
-
-    CU_ASSERT_EQUAL_FATAL(att_registry_make(&tables, NULL, &registry, &why), ATT_OK);
-    CU_ASSERT_EQUAL_FATAL(att_host_make(1, &host), ATT_OK);
-}
-
-static void close_house(void)
-{
-    att_shelf_keep(&shelf, NULL);
-    att_host_drop(&host);
-    att_registry_drop(registry);
+    house_open(1, NULL);
 }
 
 /* Measured and judged; the caller clears it. */
 static att_record run_case(const char *kernel, const char *params)
 {
-    static const att_options options = {.datasets = "datasets"};
-    const uint64_t seed = 3;
-    att_record r = {0};
-    att_why why = {""};
-    att_case *c = NULL;
-
-    CU_ASSERT_EQUAL_FATAL(att_case_make(registry, "resources", kernel, params, &seed, &c, &why),
-                          ATT_OK);
-    att_ctx_measure(registry, c, &host, &options, &shelf, &r);
-    att_verdict_case(c->eval, &r);
-    att_case_drop(c);
-    return r;
+    return house_case("resources", kernel, params, 3);
 }
 
 static double number(const att_record *r, const char *metric)
@@ -149,7 +110,7 @@ int main(void)
         {"a step that copies the cache is caught and named",
          a_step_that_copies_the_cache_is_caught_and_named},
         {"memory kept every call is caught", memory_kept_every_call_is_caught},
-        {"the house closes", close_house},
+        {"the house closes", house_close},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("resources", tests);

@@ -1,54 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/tests/suite.h"
+#include "evals/tests/house.h"
 
 #include "common/turn.h"
-#include "core/case.h"
-#include "core/ctx_own.h"
-#include "core/host.h"
-#include "core/verdict.h"
-#include "evals/table.h"
-#include "kernels/table.h"
-
-static att_registry *registry;
-static att_host host;
-static att_shelf shelf;
 
 static void open_house(void)
 {
-    const att_kernel_tables *t = att_kernel_table(NULL);
-    const att_tables tables = {.kernels = t->kernels,
-                               .zoo = t->zoo,
-                               .controls = t->controls,
-                               .evals = att_evals,
-                               .isa = t->isa,
-                               .dense = "flash_f32",
-                               .oracle = "reference_f64"};
-    att_why why = {""};
-
-    CU_ASSERT_EQUAL_FATAL(att_registry_make(&tables, NULL, &registry, &why), ATT_OK);
-    CU_ASSERT_EQUAL_FATAL(att_host_make(1, &host), ATT_OK);
-}
-
-static void close_house(void)
-{
-    att_shelf_keep(&shelf, NULL);
-    att_host_drop(&host);
-    att_registry_drop(registry);
+    house_open(1, NULL);
 }
 
 static att_record run_case(const char *kernel, const char *params)
 {
-    static const att_options options = {.datasets = "datasets"};
-    const uint64_t seed = 7;
-    att_record r = {0};
-    att_why why = {""};
-    att_case *c = NULL;
-
-    CU_ASSERT_EQUAL_FATAL(att_case_make(registry, "rope", kernel, params, &seed, &c, &why), ATT_OK);
-    att_ctx_measure(registry, c, &host, &options, &shelf, &r);
-    att_verdict_case(c->eval, &r);
-    att_case_drop(c);
-    return r;
+    return house_case("rope", kernel, params, 7);
 }
 
 static att_outcome outcome(const char *kernel, const char *params)
@@ -133,7 +95,7 @@ int main(void)
         {"a bug hides where its condition is not met", a_bug_hides_where_its_condition_is_not_met},
         {"what contradicts itself is refused", what_contradicts_itself_is_refused},
         {"a kernel without the operator is a hole", a_kernel_without_the_operator_is_a_hole},
-        {"the house closes", close_house},
+        {"the house closes", house_close},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("rope", tests);

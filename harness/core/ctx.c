@@ -48,6 +48,11 @@ const char *att_ctx_word(const att_ctx *x, const char *name)
     return value_of(x, name)->s;
 }
 
+const att_value *att_ctx_values(const att_ctx *x)
+{
+    return x->c->values;
+}
+
 const char *att_ctx_option(const att_ctx *x, const char *name)
 {
     if (strcmp(name, "model") == 0)

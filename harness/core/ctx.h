@@ -18,6 +18,8 @@ const char *att_ctx_task(const att_ctx *x);                   /* "" where the ev
 int64_t att_ctx_int(const att_ctx *x, const char *name);      /* a declared INT parameter */
 double att_ctx_real(const att_ctx *x, const char *name);      /* REAL or INT */
 const char *att_ctx_word(const att_ctx *x, const char *name); /* WORD */
+/* All of them, in the order of the eval's table. */
+const att_value *att_ctx_values(const att_ctx *x);
 /* Run-wide: "model" (GGUF path), "datasets"; NULL if not given. */
 const char *att_ctx_option(const att_ctx *x, const char *name);
 
