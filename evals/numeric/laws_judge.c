@@ -200,7 +200,8 @@ static double weigh(const judging *w, expected *e)
     for (size_t s = e->from; s < e->to; s++) {
         double l = lse_of(w, s, e->row);
         top = isnan(l) || l > top ? l : top;
-        beta = fmax(beta, att_profile_lse_bound(w->side[s].profile, w->c->side[s].row[e->row]));
+        beta =
+            fmax(beta, att_profile_lse_bound(w->side[s].profile, w->c->side[s].row[e->row], w->u));
     }
     if (sinks->data)
         z = att_fp_load(sinks->data, sinks->dtype, h);
@@ -240,9 +241,10 @@ static void compare_row(judging *w, expected *e)
     }
     if (!w->c->law->lse || !w->base->o.got_lse.data || !w->side[e->from].o.got_lse.data)
         return;
-    double slack = att_profile_lse_bound(w->base->profile, r), widest = 0;
+    double slack = att_profile_lse_bound(w->base->profile, r, w->u), widest = 0;
     for (size_t s = e->from; s < e->to; s++)
-        widest = fmax(widest, att_profile_lse_bound(w->side[s].profile, w->c->side[s].row[r]));
+        widest =
+            fmax(widest, att_profile_lse_bound(w->side[s].profile, w->c->side[s].row[r], w->u));
     double got = value(&w->base->o.got_lse, r);
     if (got != lse) /* -inf and -inf among them */
         compare(w, r, -1, got, lse, 0, slack + widest);

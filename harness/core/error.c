@@ -153,7 +153,7 @@ static void judge_lse(tally *t, int64_t r, double got)
     }
     if (!isfinite(want) || !isfinite(got))
         return;
-    double bound = t->f->lse_bound[r] + att_error_lse_prob(t->f->n[r], t->u);
+    double bound = att_profile_lse_bound(t->f, r, t->u);
     double ratio = over(fabs(got - want), bound);
     t->e->lse_ratio = att_error_fold(t->e->lse_ratio, ratio);
     if (!(ratio <= 1))
@@ -251,7 +251,7 @@ void att_profile_element(const att_profile *f, int64_t r, int64_t d, const att_u
     *bound = att_error_bound(&s, d, f->u_acc, units, &widen) + s.column[ATT_SUM_OWN][d];
 }
 
-double att_profile_lse_bound(const att_profile *f, int64_t r)
+double att_profile_lse_bound(const att_profile *f, int64_t r, const att_units *u)
 {
-    return f->n[r] > 0 ? f->lse_bound[r] : 0;
+    return f->n[r] > 0 ? f->lse_bound[r] + att_error_lse_prob(f->n[r], u) : 0;
 }

@@ -116,7 +116,7 @@ int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, int64
  * d, and the LSE's bound.  0 where the row has no keys or is not judged. */
 void att_profile_element(const att_profile *profile, int64_t row, int64_t d, const att_units *units,
                          double *sigma, double *bound);
-double att_profile_lse_bound(const att_profile *profile, int64_t row);
+double att_profile_lse_bound(const att_profile *profile, int64_t row, const att_units *units);
 
 /* max(m, x), where a NaN in either stays. */
 double att_error_fold(double m, double x);
