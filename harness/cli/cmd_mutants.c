@@ -142,7 +142,8 @@ static void note(const att_result *result, mutant *m, size_t n)
 {
     for (size_t i = 0; i < result->n_records; i++) {
         const att_record *r = &result->records[i];
-        bool bad = r->status == ATT_FAIL || r->status == ATT_CRASH || r->status == ATT_TIMEOUT;
+        bool bad = r->status == ATT_FAIL || r->status == ATT_CRASH || r->status == ATT_TIMEOUT ||
+                   r->status == ATT_ERROR; /* that fails a run too */
         for (size_t k = 0; k < n; k++) {
             if (!is_of(&m[k], r->kernel))
                 continue;

@@ -46,7 +46,8 @@ static void write_manifest(void)
     write_file("manifest.tsv", text);
     write_file("suite.json",
                "{\"schema_version\": 1, \"name\": \"small\", \"rows\": [{\"measure\": \"parity\", "
-               "\"kernels\": [\"*\"], \"params\": {\"sq\": [3], \"sk\": [5, 17]}, \"seeds\": "
+               "\"kernels\": [\"*\"], \"params\": {\"sq\": [3], \"sk\": [5, 17], \"lse\": [0]}, "
+               "\"seeds\": "
                "[7]}]}\n");
 }
 
@@ -92,6 +93,8 @@ static void a_survivor_without_an_explanation_fails(void)
     const char *by =
         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(rows, 0), "by"));
     CU_ASSERT_STRING_EQUAL(by, "parity nonfinite");
+    CU_ASSERT_EQUAL(number(cJSON_GetArrayItem(rows, 0), "cases"), 1);
+    CU_ASSERT_EQUAL(number(cJSON_GetArrayItem(rows, 1), "cases"), 2);
     cJSON_Delete(json);
 }
 
