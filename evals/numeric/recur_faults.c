@@ -153,12 +153,11 @@ static att_status make_looked(att_ctx *x, void *arg, void **out)
     return *out ? ATT_OK : ATT_NO_MEMORY;
 }
 
-static void say_first(att_ctx *x, const recur_bad *b, const recur_spec *s)
+static void say_first(att_ctx *x, const recur_bad *b)
 {
     char text[240];
-    const bool state = *b->what == 's';
+    const bool state = *b->what == 's'; /* z has one row, its channels along d */
 
-    (void)s;
     snprintf(text, sizeof text,
              "%s b=%lld h=%lld %s=%lld d=%lld: got %.9g, want %.9g +- %.3g, ratio %.3g", b->what,
              (long long)b->at[0], (long long)b->at[1], state ? "channel" : "t", (long long)b->at[2],
@@ -178,7 +177,6 @@ void recur_diagnose(att_ctx *x, const recur_inputs *in, const att_tensor *out,
     if (att_ctx_shared(x, key, make_looked, NULL, free, &count) != ATT_OK ||
         ((looked *)count)->cases++ >= MOST_CASES)
         return;
-    say_first(x, &e->bad, &in->spec);
     marks(x, &l, e);
     for (size_t f = 0; f < sizeof faults / sizeof *faults; f++) {
         if (!has(&in->spec, faults[f].of))
@@ -187,4 +185,5 @@ void recur_diagnose(att_ctx *x, const recur_inputs *in, const att_tensor *out,
         if (!isnan(ratio))
             att_ctx_diagnose(x, faults[f].name, ratio, faults[f].text);
     }
+    say_first(x, &e->bad); /* last: a cause is named by what comes first */
 }
