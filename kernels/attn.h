@@ -8,9 +8,9 @@
  * keys, softmax (+ sink in the denominator), times V.  A key is allowed when causal AND window AND
  * mask AND bias != -inf AND j < length AND block mask; a key that is not allowed never affects the
  * result, even when it holds NaN or Inf.  A row with no allowed key gives out = +0, LSE = -inf.
- * A problem that contradicts itself, in its fields or in the contents of lengths, cumulative lengths
- * or block table, is answered with INVALID (or UNSUPPORTED) before one byte of the outputs is
- * written.
+ * A problem that contradicts itself, in its fields or in the contents of lengths, cumulative
+ * lengths or block table, is answered with INVALID (or UNSUPPORTED) before one byte of the outputs
+ * is written.
  *
  * Plain C11, usable from C++.  Kernels never exit, print, longjmp or install signal handlers. */
 #ifndef ATT_ATTN_H

@@ -244,13 +244,13 @@ static att_status check(att_ctx *x, const recur_inputs *in)
     const recur_spec *s = &in->spec;
     const recur_answer *a = &in->answer;
     double *room = calloc((size_t)(a->out.n + a->s.n + a->z.n) + 1, sizeof *room);
-    double *state = room + a->out.n, *z = state + a->s.n;
     const bool normed = s->rule == ATT_RULE_LINEAR_ELU1;
     att_recur section = in->section;
     att_problem p = in->given;
 
     if (!room)
         return ATT_NO_MEMORY;
+    double *state = room + a->out.n, *z = state + a->s.n;
     p.recur = &section;
     p.out = att_tensor_dense(room, ATT_F64, s->b, s->hq, s->t, s->dv);
     section.state_out = att_tensor_dense(state, ATT_F64, s->b, s->hkv, s->d, s->dv);

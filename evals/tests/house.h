@@ -25,7 +25,7 @@ static void house_open(int threads, const att_kernel *const *made)
     att_why why = {""};
     size_t n = 0;
 
-    for (; t->kernels[n] && n < 87; n++)
+    for (; n < 87 && t->kernels[n]; n++)
         kernels[n] = t->kernels[n];
     CU_ASSERT_PTR_NULL_FATAL(t->kernels[n]);
     for (size_t i = 0; made && made[i] && i < 8; i++)

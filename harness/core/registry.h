@@ -46,8 +46,9 @@ att_status att_registry_plugin(att_registry *r, const char *path, const char *na
                                const att_kernel **out, att_why *why);
 
 /* Kernel texts for a pattern, each handed to `take` in table order: "*" and other globs range over
- * the variants only, "zoo:GLOB", "controls:GLOB" and "different:GLOB" over theirs; "plugin:PATH" without a name means
- * all its kernels; anything else is taken as one kernel's text.  INVALID where nothing matches. */
+ * the variants only, "zoo:GLOB", "controls:GLOB" and "different:GLOB" over theirs; "plugin:PATH"
+ * without a name means all its kernels; anything else is taken as one kernel's text.  INVALID where
+ * nothing matches. */
 att_status att_registry_match(att_registry *r, const char *pattern,
                               att_status (*take)(void *arg, const char *text, att_why *why),
                               void *arg, att_why *why);

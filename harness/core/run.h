@@ -10,14 +10,14 @@
 typedef struct att_run_options {
     att_pool_command command;
     int workers;
-    double timeout;      /* seconds a case may take; 0 = from its estimate */
-    double grace;        /* without a timeout: seconds beside 20 times the estimate; 0 = 30 */
-    int give_up;         /* crashes and timeouts of one kernel after which its other cases are not
-                          * run; 0 = never */
+    double timeout; /* seconds a case may take; 0 = from its estimate */
+    double grace;   /* without a timeout: seconds beside 20 times the estimate; 0 = 30 */
+    int give_up;    /* crashes and timeouts of one kernel after which its other cases are not
+                     * run; 0 = never */
     bool give_up_on_failure; /* a failed case counts towards it as well */
-    const char *journal; /* path of run.db; NULL = none is kept */
-    bool resume;         /* take from the journal what it holds */
-    const char *stamp;   /* with the line it makes a journal's key: builds and environment */
+    const char *journal;     /* path of run.db; NULL = none is kept */
+    bool resume;             /* take from the journal what it holds */
+    const char *stamp;       /* with the line it makes a journal's key: builds and environment */
     bool quiet;
 } att_run_options;
 
