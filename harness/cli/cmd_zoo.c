@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "core/env.h"
 #include "core/run.h"
 #include "session.h"
@@ -75,27 +74,6 @@ static att_status measure(const att_cli *cli, const options *o, att_run_plan *pl
     return att_run_plan_measure(plan, &run, result, number, why);
 }
 
-/* The numeric evals as patterns of measures: "parity", "parity.*", ...; NULL = no memory. */
-static const char **numeric_evals(const att_cli *cli, att_arena *arena)
-{
-    size_t n = 0, all = 0;
-
-    while (cli->evals[all])
-        all++;
-    const char **patterns = att_arena_zeros(arena, 2 * all + 1, sizeof *patterns);
-    for (size_t i = 0; patterns && i < all; i++) {
-        char tasks[160];
-        if (cli->evals[i]->track != ATT_TRACK_NUMERIC)
-            continue;
-        snprintf(tasks, sizeof tasks, "%s.*", cli->evals[i]->name);
-        patterns[n++] = cli->evals[i]->name;
-        patterns[n] = att_arena_text(arena, tasks);
-        if (!patterns[n++])
-            return NULL;
-    }
-    return patterns;
-}
-
 static att_status make_plan(const att_cli *cli, const options *o, att_registry *registry,
                             att_run_plan *plan, att_why *why)
 {
@@ -103,7 +81,7 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
     uint64_t seed = (uint64_t)o->seed;
     att_arena arena = {0};
     char named[4096], path[4096];
-    const char **evals = numeric_evals(cli, &arena);
+    const char **evals = att_cli_numeric(cli, &arena);
     const char *right[] = {"*", "different:*", NULL};
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
     att_plan_filter calm = {evals, right, NULL};

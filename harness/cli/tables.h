@@ -3,6 +3,7 @@
 #ifndef ATT_CLI_TABLES_H
 #define ATT_CLI_TABLES_H
 
+#include "base/arena.h"
 #include "cli.h"
 #include "core/registry.h"
 
@@ -17,6 +18,10 @@ static inline att_tables att_cli_tables(const att_cli *cli)
                         .dense = "flash_f32",
                         .oracle = "reference_f64"};
 }
+
+/* The numeric evals as patterns of measures, "parity", "parity.*" and so on, NULL at the end, in
+ * the arena; NULL = no memory. */
+const char **att_cli_numeric(const att_cli *cli, att_arena *arena);
 
 extern const att_verb att_verb_worker, att_verb_run, att_verb_repro, att_verb_zoo, att_verb_mutants;
 
