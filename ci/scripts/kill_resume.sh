@@ -86,7 +86,7 @@ python3 - "$whole/result.json" "$run/result.json" <<'PY' || fail "result.json di
 import json
 import sys
 
-TIMES = {"time", "peak", "seconds", "run_id"}
+TIMES = {"time", "kernel_time", "oracle_time", "peak", "seconds", "run_id"}
 
 
 def still(node):

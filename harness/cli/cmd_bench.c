@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "bench_cases.h"
 #include "bench_peak.h"
 #include "core/host.h"
 #include "tables.h"
@@ -19,7 +20,7 @@
 typedef struct options {
     bool quick, json;
     att_list kernels;
-    const char *peer;
+    const char *peer, *cases;
     int64_t threads;
 } options;
 
@@ -259,6 +260,8 @@ static const att_option OPTIONS[] = {
      "what each is timed in turn with; default: naive_blas"},
     {"threads", ATT_OPTION_INT, offsetof(options, threads), "N", "1:1024",
      "threads of the kernels; default: 1"},
+    {"cases", ATT_OPTION_TEXT, offsetof(options, cases), "FILE", NULL,
+     "the harness instead: how fast it measures the cases of a list"},
     {0}};
 
 extern const att_verb att_verb_bench;
@@ -300,6 +303,8 @@ static int run(const att_cli *cli, int argc, char **argv)
         return code;
     if (first < argc)
         return att_usage(&att_verb_bench, "unexpected %s", argv[first]);
+    if (o.cases)
+        return att_bench_cases(cli, o.cases, o.json);
     bench b = {.options = &o};
     const att_status status = bench_all(&b, cli);
     att_host_drop(&b.host);

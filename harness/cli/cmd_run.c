@@ -22,7 +22,7 @@
 
 typedef struct options {
     const char *suite, *out, *resume, *model;
-    att_list evals, kernels, cases, plugins;
+    att_list evals, kernels, cases, lists, plugins;
     int64_t seed, workers, give_up;
     double timeout, memory;
     bool dry_run, json, quiet;
@@ -36,6 +36,8 @@ static const att_option table[] = {
     {"plugin", ATT_OPTION_LIST, offsetof(options, plugins), "FILE.so[#NAME]", NULL,
      "a kernel of yours"},
     {"case", ATT_OPTION_LIST, offsetof(options, cases), "LINE", NULL, "this case"},
+    {"cases", ATT_OPTION_LIST, offsetof(options, lists), "FILE", NULL,
+     "the cases of a text file, one a line"},
     {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
      "in place of the suite's seeds"},
     {"model", ATT_OPTION_TEXT, offsetof(options, model), "FILE", NULL, "a GGUF file"},
@@ -78,7 +80,9 @@ static att_status make_plan(const options *o, att_registry *r, att_run_plan *pla
                               o->seed >= 0 ? &seed : NULL};
     for (size_t i = 0; i < o->cases.n && status == ATT_OK; i++)
         status = att_plan_add_line(plan, r, o->cases.at[i], why);
-    if (status == ATT_OK && (o->suite || !o->cases.n)) {
+    for (size_t i = 0; i < o->lists.n && status == ATT_OK; i++)
+        status = att_plan_add_list(plan, r, o->lists.at[i], why);
+    if (status == ATT_OK && (o->suite || !(o->cases.n || o->lists.n))) {
         const char *suite = o->suite ? o->suite : "gate";
         char named[sizeof path];
         snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
@@ -306,7 +310,7 @@ static int run(const att_cli *cli, int argc, char **argv)
         return code;
     if (first < argc)
         return att_usage(&att_verb_run, "unexpected operand %s", argv[first]);
-    if (o.cases.n && !o.suite && (o.kernels.n || o.plugins.n || o.evals.n))
+    if ((o.cases.n || o.lists.n) && !o.suite && (o.kernels.n || o.plugins.n || o.evals.n))
         return att_usage(&att_verb_run,
                          "--%s chooses rows of a suite; a case names its own eval and kernel",
                          o.plugins.n   ? "plugin"

@@ -125,12 +125,18 @@ static att_status watched(const att_kernel *k, att_op op, const att_problem *p,
     }
 }
 
-static att_status operate(const att_kernel *k, att_op op, const att_problem *p,
+/* Watched and timed. */
+static att_status operate(att_ctx *x, const att_kernel *k, att_op op, const att_problem *p,
                           const att_scratch *s, uint8_t *allowed)
 {
+    const bool oracle = strcmp(k->name, att_registry_tables(x->registry)->oracle) == 0;
+    double *spent = oracle ? &x->record->oracle_seconds : &x->record->kernel_seconds;
+    const double start = att_clock_now();
+
     att_watch_begin();
     const att_status status = watched(k, op, p, s, allowed);
     att_watch_end();
+    *spent += att_clock_now() - start;
     return status;
 }
 
@@ -187,7 +193,7 @@ att_status att_ctx_call(att_ctx *x, const att_variant_part *part, att_op op, con
     if (plan.scratch_bytes && !lend(x, &plan, &s.data)) {
         att_ctx_why(x, "%s: no memory for %zu bytes of scratch", k->name, plan.scratch_bytes);
         status = ATT_NO_MEMORY;
-    } else if ((status = operate(k, op, p, &s, allowed)) != ATT_OK) {
+    } else if ((status = operate(x, k, op, p, &s, allowed)) != ATT_OK) {
         att_ctx_why(x, "%s: %s", k->name, words_of(k));
     } else if (s.data && att_guard_changed(&x->scratch)) {
         att_ctx_why(x, "%s wrote past its %zu bytes of scratch", k->name, s.bytes);

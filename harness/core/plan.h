@@ -36,6 +36,10 @@ typedef struct att_plan_filter {
 
 /* One case line, required. */
 att_status att_plan_add_line(att_run_plan *plan, att_registry *r, const char *line, att_why *why);
+/* The case lines of a text file, one a line, all required; empty lines and what follows a '#' at
+ * the beginning of a line are passed over.  IO, or what att_plan_add_line says, with file and line.
+ */
+att_status att_plan_add_list(att_run_plan *plan, att_registry *r, const char *path, att_why *why);
 /* A suite (an array of rows in a JSON file).  CORRUPT or INVALID names file, row and what is wrong.
  */
 att_status att_plan_add_suite(att_run_plan *plan, att_registry *r, const char *path,

@@ -255,6 +255,8 @@ void att_record_print(const att_record *r, FILE *f)
         print_items(r, f);
     }
     text(f, &any, "kernel", r->kernel ? r->kernel : "");
+    if (r->kernel_seconds > 0)
+        real(f, &any, "kernel_time", r->kernel_seconds);
     if (r->margin != 0.0)
         real(f, &any, "margin", r->margin);
     if (r->n_metrics) {
@@ -265,6 +267,8 @@ void att_record_print(const att_record *r, FILE *f)
         }
         fputc(']', f);
     }
+    if (r->oracle_seconds > 0)
+        real(f, &any, "oracle_time", r->oracle_seconds);
     text(f, &any, "params", r->params);
     if (r->peak_bytes) {
         key(f, &any, "peak");

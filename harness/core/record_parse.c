@@ -214,6 +214,8 @@ static att_status parse_scalars(const cJSON *object, att_record *r, const place 
         (st = real(object, "chance", NAN, &r->chance, at)) ||
         (st = real(object, "margin", 0.0, &r->margin, at)) ||
         (st = real(object, "time", 0.0, &r->seconds, at)) ||
+        (st = real(object, "kernel_time", 0.0, &r->kernel_seconds, at)) ||
+        (st = real(object, "oracle_time", 0.0, &r->oracle_seconds, at)) ||
         (st = named(object, "class", &att_names_class, ATT_EXACT, &class_, at)) ||
         (st = whole(object, "signal", 0, INT_MAX, &signal, at)) ||
         (st = whole(object, "peak", 0, (int64_t)1 << 53, &r->peak_bytes, at)))

@@ -73,7 +73,9 @@ typedef struct att_record {
     att_diagnosis *diagnoses;
     size_t n_diagnoses;
     double chance; /* NAN = not a probe */
-    double seconds;
+    double seconds;        /* of it, inside kernels and inside the oracle: */
+    double kernel_seconds; /* what the eval and the harness need is the rest */
+    double oracle_seconds;
     int64_t peak_bytes;
 } att_record;
 

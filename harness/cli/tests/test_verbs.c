@@ -332,6 +332,76 @@ static void the_doctor_finds_a_model_of_another_size_and_a_closed_folder(void)
     answer_drop(&a);
 }
 
+/* A list of cases in a file of its own; the caller unlinks it. */
+static void list_make(char path[32], const char *text)
+{
+    strcpy(path, "/tmp/att_list_XXXXXX");
+    int fd = mkstemp(path);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void a_list_of_cases_is_timed_and_the_shares_add_up(void)
+{
+    static const char *const shares[] = {"share_eval", "share_harness", "share_kernel",
+                                         "share_oracle"};
+    char path[32];
+    double n = 0, sum = 0, share;
+
+    list_make(path, "# two cases\n\nparity flash_f32 sq=3\nparity naive_blas sk=5 seed=2\r\n");
+    answer a = ASK("bench", "--json", "--cases", path);
+    cJSON *all = json_of(&a);
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+    CU_ASSERT(att_json_real(all, "cases", &n) && n == 2);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        CU_ASSERT_FATAL(att_json_real(all, shares[i], &share));
+        CU_ASSERT(share >= 0 && share <= 1);
+        sum += share;
+    }
+    CU_ASSERT_DOUBLE_EQUAL(sum, 1, 1e-9);
+    cJSON_Delete(all);
+    answer_drop(&a);
+    unlink(path);
+}
+
+static void a_list_is_not_timed_where_a_case_does_not_pass(void)
+{
+    char path[32];
+
+    list_make(path, "parity flash_f32\nparity flash_f32 dtype=f16\n");
+    answer a = ASK("bench", "--cases", path);
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_FAIL);
+    CU_ASSERT_STRING_EQUAL(a.out, "");
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "dtype=f16 seed=1 ended as unsupported"));
+    answer_drop(&a);
+    unlink(path);
+}
+
+static void a_wrong_line_of_a_list_is_named_with_its_file_and_line(void)
+{
+    char path[32], place[48];
+
+    list_make(path, "# one\nparity flash_f32\n\nparity flash_f32 hqq=3\n");
+    answer a = ASK("run", "--cases", path, "--dry-run");
+    snprintf(place, sizeof place, "%s:4: ", path);
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, place));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "the nearest is hq"));
+    answer_drop(&a);
+    unlink(path);
+    list_make(path, "parity flash_f32\nparity naive_blas\n");
+    a = ASK("run", "--cases", path, "--dry-run");
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_PASS);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "\n2 cases"));
+    answer_drop(&a);
+    unlink(path);
+    a = ASK("run", "--cases", path, "--dry-run");
+    CU_ASSERT_EQUAL(a.code, ATT_EXIT_INCOMPLETE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, path));
+    answer_drop(&a);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -351,6 +421,12 @@ int main(void)
         {"the_doctor_finds_a_missing_model", the_doctor_finds_a_missing_model},
         {"the_doctor_finds_a_model_of_another_size_and_a_closed_folder",
          the_doctor_finds_a_model_of_another_size_and_a_closed_folder},
+        {"a_list_of_cases_is_timed_and_the_shares_add_up",
+         a_list_of_cases_is_timed_and_the_shares_add_up},
+        {"a_list_is_not_timed_where_a_case_does_not_pass",
+         a_list_is_not_timed_where_a_case_does_not_pass},
+        {"a_wrong_line_of_a_list_is_named_with_its_file_and_line",
+         a_wrong_line_of_a_list_is_named_with_its_file_and_line},
         CU_TEST_INFO_NULL};
     return att_suite_run("verbs", tests);
 }

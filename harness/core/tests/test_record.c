@@ -64,6 +64,8 @@ static att_record random_record(att_rng *rng)
                     .signal = (int)att_rng_below(rng, 2) * 11,
                     .chance = maybe_number(rng),
                     .seconds = att_rng_unit(rng),
+                    .kernel_seconds = att_rng_unit(rng),
+                    .oracle_seconds = (double)att_rng_below(rng, 2),
                     .peak_bytes = (int64_t)att_rng_below(rng, 2) << 40};
     r.n_metrics = att_rng_below(rng, 4);
     r.n_items = att_rng_below(rng, 5);
@@ -120,6 +122,7 @@ static void what_is_printed_parses_to_the_same(void)
         CU_ASSERT(a.seed == b.seed && a.class_ == b.class_ && a.margin == b.margin);
         CU_ASSERT(a.required == b.required && a.status == b.status && a.signal == b.signal);
         CU_ASSERT(a.peak_bytes == b.peak_bytes && a.seconds == b.seconds);
+        CU_ASSERT(a.kernel_seconds == b.kernel_seconds && a.oracle_seconds == b.oracle_seconds);
         CU_ASSERT(same_real(a.chance, b.chance) && same_text(a.reason, b.reason));
         CU_ASSERT(same_text(a.id, b.id) && same_text(a.kernel, b.kernel));
         CU_ASSERT(same_text(a.params, b.params) && same_text(a.measure, b.measure));
