@@ -367,6 +367,7 @@ const att_eval att_eval_recur = {
     .metrics = metrics,
     .group_by = "b hq hkv t d dv rule scale gates per betas values state calls layout dtype place "
                 "threads",
+    .ops = 1u << ATT_OP_RECUR,
     .chance = (double)NAN,
     .valid = valid,
     .covers = covers,

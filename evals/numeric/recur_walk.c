@@ -33,7 +33,7 @@ typedef struct walk {
     const recur_spec *s;
     const recur_numbers *n;
     const recur_reading *how;
-    int64_t wide, b, h, t;
+    int64_t wide, b, h, t, first; /* first: of the call that t is in */
     double scale;
     double *S, *P, *var, *worst, *drift, *last; /* last: the addend before */
     double *k, *v, *decay, *logs;               /* [Dk] [wide] [Dk] [Dk] */
@@ -297,12 +297,20 @@ static void finish(walk *w, recur_answer *out)
 static void leave_block(walk *w)
 {
     const recur_spec *s = w->s;
-    const int64_t block = w->how->block;
+    const int64_t block = w->how->block, end = w->t - w->first;
 
-    for (int64_t d = 0; d < s->dv && block && (w->t + 1) % block == 0; d++)
-        for (int64_t c = 0; c < s->d; c++)
-            for (int64_t t = w->t; t % block > block - 7 + 2 * (d % 4); t--)
-                w->S[c * w->wide + d] /= decay_of(w, t, c);
+    for (int64_t d = 0; d < s->dv && block && (end + 1) % block == 0; d++)
+        for (int64_t c = 0; c < s->d; c++) {
+            const int64_t at = c * w->wide + d;
+            double back = 1;
+            for (int64_t t = end; t % block > block - 7 + 2 * (d % 4); t--)
+                back /= decay_of(w, w->first + t, c);
+            w->S[at] *= back;
+            w->P[at] *= back;
+            w->worst[at] *= back;
+            w->drift[at] *= back;
+            w->var[at] *= back * back;
+        }
 }
 
 static bool make_room(walk *w, double **room)
@@ -332,6 +340,7 @@ static void walk_head(walk *w, recur_answer *out, double *q, double *reach)
     start(w);
     for (w->t = 0; w->t < s->t; w->t++) {
         if (w->t == next) {
+            w->first = next;
             next += recur_call_length(s, w->t);
             if (w->how->state_forgotten && w->t)
                 memset(w->S, 0, (size_t)(s->d * w->wide) * sizeof *w->S);
