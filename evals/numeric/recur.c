@@ -328,6 +328,15 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
     return status;
 }
 
+/* Between calls the state is rounded to f32, however finely the kernel counts. */
+static void hand_on_singles(att_units *u)
+{
+    const att_format single = att_fp_format(ATT_F32);
+
+    u->acc = fmax(u->acc, single.unit);
+    u->acc_lost = fmax(u->acc_lost, single.half_subnormal);
+}
+
 static att_status run(att_ctx *x)
 {
     recur_spec spec = spec_of(att_ctx_values(x));
@@ -353,6 +362,8 @@ static att_status run(att_ctx *x)
         att_ctx_why(x, "the kernel's declared precision names no float type");
         return ATT_INVALID;
     }
+    if (recur_call_length(&spec, 0) < spec.t)
+        hand_on_singles(&units);
     att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, recur_inputs_drop, &in);
     if (status != ATT_OK)
         return status;
