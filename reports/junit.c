@@ -66,6 +66,11 @@ static void put_details(att_buf *out, const att_record *r)
     att_buf_puts(out, "attest repro ");
     att_shell_put(out, r->line);
     att_buf_puts(out, "\n");
+    if (r->smallest) {
+        att_buf_puts(out, "smallest case that fails alike: attest repro ");
+        att_shell_put(out, r->smallest);
+        att_buf_puts(out, "\n");
+    }
 }
 
 static void put_case(att_buf *out, const att_record *r)

@@ -94,8 +94,8 @@ static void put_cause(att_buf *out, const att_cause *cause)
     if (r->signal)
         att_buf_printf(out, "- ended by signal %d\n", r->signal);
     att_buf_puts(&repro, "attest repro ");
-    att_shell_put(&repro, r->line);
-    att_buf_puts(out, "- shortest case: ");
+    att_shell_put(&repro, r->smallest ? r->smallest : r->line);
+    att_buf_puts(out, r->smallest ? "- smallest case that fails alike: " : "- shortest case: ");
     att_md_code(out, repro.data ? repro.data : "", false);
     att_buf_puts(out, "\n");
     out->failed |= repro.failed;

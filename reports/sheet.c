@@ -78,6 +78,12 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* Of what is printed to repeat a failure. */
+static size_t length_of(const att_record *r)
+{
+    return strlen(r->smallest ? r->smallest : r->line);
+}
+
 static bool same_cause(const att_cause *cause, const att_record *r, const att_metric *metric,
                        const char *fault)
 {
@@ -107,7 +113,7 @@ static void make_causes(const att_result *result, att_sheet *sheet)
         att_cause *cause = &sheet->causes[k];
         if (k == sheet->n_causes)
             sheet->n_causes++;
-        if (cause->records == 0 || strlen(r->line) < strlen(cause->shortest->line)) {
+        if (cause->records == 0 || length_of(r) < length_of(cause->shortest)) {
             cause->shortest = r;
             cause->metric = metric;
             cause->fault = fault;

@@ -12,12 +12,13 @@
 #include "core/run.h"
 #include "core/verdict.h"
 #include "session.h"
+#include "smallest.h"
 #include "tables.h"
 
 typedef struct options {
     const char *model;
-    double timeout, memory;
-    bool json;
+    double timeout, memory, seconds;
+    bool json, shrink;
 } options;
 
 static const att_option table[] = {
@@ -26,6 +27,10 @@ static const att_option table[] = {
      "for the case"},
     {"memory", ATT_OPTION_REAL, offsetof(options, memory), "GIB", "1:1024",
      "address space of the worker"},
+    {"shrink", ATT_OPTION_FLAG, offsetof(options, shrink), NULL, NULL,
+     "if it fails, the smallest case that fails alike as well"},
+    {"seconds", ATT_OPTION_REAL, offsetof(options, seconds), "N", "0.1:86400",
+     "for that; default: 5"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the record as JSON"},
     {0}};
 
@@ -56,6 +61,8 @@ static void print_record(const att_record *r)
     for (size_t i = 0; i < r->n_diagnoses; i++)
         printf("  looks like %s (ratio %.3g): %s\n", r->diagnoses[i].fault, r->diagnoses[i].ratio,
                r->diagnoses[i].text);
+    if (r->smallest)
+        printf("  smallest case that fails alike:\n  attest repro '%s'\n", r->smallest);
 }
 
 static att_status measure(const att_cli *cli, const options *o, const char *line,
@@ -86,6 +93,9 @@ static att_status measure(const att_cli *cli, const options *o, const char *line
                                .quiet = true};
         result->status = strdup("complete");
         status = att_run_plan_measure(&plan, &run, result, number, why);
+        run.workers = (int)sysconf(_SC_NPROCESSORS_ONLN);
+        if (status == ATT_OK && o->shrink && !*number)
+            status = att_smallest_fill(registry, &run, 1, o->seconds, result, why);
     }
     if (fd >= 0) {
         close(fd);
@@ -98,7 +108,7 @@ static att_status measure(const att_cli *cli, const options *o, const char *line
 
 static int run(const att_cli *cli, int argc, char **argv)
 {
-    options o = {.model = getenv("ATT_MODEL"), .memory = ATT_MEMORY_GIB};
+    options o = {.model = getenv("ATT_MODEL"), .memory = ATT_MEMORY_GIB, .seconds = 5};
     att_result result = {0};
     att_why why = {""};
     int first = 0, number = 0, code = att_options_read(&att_verb_repro, argc, argv, &o, &first);

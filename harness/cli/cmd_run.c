@@ -18,6 +18,7 @@
 #include "core/verdict.h"
 #include "gate/compare.h"
 #include "session.h"
+#include "smallest.h"
 #include "tables.h"
 
 typedef struct options {
@@ -27,6 +28,9 @@ typedef struct options {
     double timeout, memory;
     bool dry_run, json, quiet;
 } options;
+
+#define SHRUNK_MOST    5   /* failures whose smallest case is looked for */
+#define SHRINK_SECONDS 1.0 /* for each */
 
 static const att_option table[] = {
     {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
@@ -195,7 +199,8 @@ static void print_failures(const att_result *result)
         for (size_t d = 0; d < r->n_diagnoses; d++)
             fprintf(stderr, "        looks like %s: %s\n", r->diagnoses[d].fault,
                     r->diagnoses[d].text);
-        fprintf(stderr, "        attest repro '%s'\n", r->line);
+        fprintf(stderr, "        %sattest repro '%s'\n", r->smallest ? "smallest: " : "",
+                r->smallest ? r->smallest : r->line);
     }
 }
 
@@ -250,8 +255,9 @@ static att_status stamp_of(const att_cli *cli, const options *o, const att_resul
     return ATT_OK;
 }
 
-static att_status run_plan(const att_cli *cli, const options *o, const att_run_plan *plan,
-                           att_result *result, char *folder, size_t size, int *number, att_why *why)
+static att_status run_plan(const att_cli *cli, const options *o, att_registry *registry,
+                           const att_run_plan *plan, att_result *result, char *folder, size_t size,
+                           int *number, att_why *why)
 {
     char journal[4200], log[4200], plan_path[4200], stamp[1024], datasets[4200];
     att_status status = att_env_fill(cli->kernels->isa, result, why);
@@ -289,6 +295,8 @@ static att_status run_plan(const att_cli *cli, const options *o, const att_run_p
     result->shard = result->shards = 1;
     status = att_run_plan_measure(plan, &run, result, number, why);
     result->status = strdup(*number ? "interrupted" : status == ATT_OK ? "complete" : "incomplete");
+    if (status == ATT_OK && !*number)
+        status = att_smallest_fill(registry, &run, SHRUNK_MOST, SHRINK_SECONDS, result, why);
     if (status == ATT_OK)
         status = att_compare_fill(result, ATT_VERDICT_DENSE, why);
     if (status == ATT_OK)
@@ -330,7 +338,7 @@ static int run(const att_cli *cli, int argc, char **argv)
         print_plan(&plan);
         code = ATT_EXIT_PASS;
     } else if (status == ATT_OK) {
-        status = run_plan(cli, &o, &plan, &result, folder, sizeof folder, &number, &why);
+        status = run_plan(cli, &o, registry, &plan, &result, folder, sizeof folder, &number, &why);
         code = number == SIGTERM ? ATT_EXIT_TERMINATED
                : number          ? ATT_EXIT_INTERRUPT
                                  : att_verdict_exit(&result, 0);

@@ -76,6 +76,7 @@ void att_record_clear(att_record *r)
     free(r->kernel);
     free(r->params);
     free(r->reason);
+    free(r->smallest);
     *r = (att_record){.chance = NAN};
 }
 
@@ -284,6 +285,7 @@ void att_record_print(const att_record *r, FILE *f)
         key(f, &any, "signal");
         fprintf(f, "%d", r->signal);
     }
+    text(f, &any, "smallest", r->smallest);
     text(f, &any, "status", att_outcome_name(r->status));
     real(f, &any, "time", r->seconds);
     fputc('}', f);

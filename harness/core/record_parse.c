@@ -211,6 +211,7 @@ static att_status parse_scalars(const cJSON *object, att_record *r, const place 
         (st = text(object, "kernel", true, &r->kernel, at)) ||
         (st = text(object, "params", false, &r->params, at)) ||
         (st = text(object, "reason", false, &r->reason, at)) ||
+        (st = text(object, "smallest", false, &r->smallest, at)) ||
         (st = real(object, "chance", NAN, &r->chance, at)) ||
         (st = real(object, "margin", 0.0, &r->margin, at)) ||
         (st = real(object, "time", 0.0, &r->seconds, at)) ||

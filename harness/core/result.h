@@ -65,14 +65,15 @@ typedef struct att_record {
     bool required;
     att_outcome status;
     char *reason;
-    int signal; /* 0 = none */
+    char *smallest; /* line of the smallest case found that fails alike */
+    int signal;     /* 0 = none */
     att_metric *metrics;
     size_t n_metrics;
     att_item *items;
     size_t n_items;
     att_diagnosis *diagnoses;
     size_t n_diagnoses;
-    double chance; /* NAN = not a probe */
+    double chance;         /* NAN = not a probe */
     double seconds;        /* of it, inside kernels and inside the oracle: */
     double kernel_seconds; /* what the eval and the harness need is the rest */
     double oracle_seconds;
