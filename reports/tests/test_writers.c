@@ -187,6 +187,31 @@ static void failures_of_one_cause_are_told_once_by_their_shortest_case(void)
     att_result_clear(&r);
 }
 
+static void the_smallest_case_that_fails_alike_stands_beside_the_failure(void)
+{
+    char dir[64];
+    att_result r = made_result();
+
+    made_metric(made_record(&r, "parity", "broken", "b=2 sq=40", 7, ATT_FAIL), "hull", "count", 3,
+                0);
+    att_record *shrunk = made_record(&r, "parity", "broken", "b=2 hq=4 sq=50", 7, ATT_FAIL);
+    made_metric(shrunk, "hull", "count", 3, 0);
+    shrunk->smallest = strdup("parity broken sq=2 seed=7");
+    CU_ASSERT_FATAL(folder_make(dir));
+    CU_ASSERT_EQUAL(att_writer_markdown.write(&r, dir, NULL), ATT_OK);
+    CU_ASSERT_EQUAL(att_writer_junit.write(&r, dir, NULL), ATT_OK);
+    char *summary = folder_text(dir, "summary.md"), *junit = folder_text(dir, "junit.xml");
+    CU_ASSERT_FATAL(summary && junit);
+    CU_ASSERT_PTR_NOT_NULL(strstr(
+        summary, "smallest case that fails alike: `attest repro 'parity broken sq=2 seed=7'`"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(junit, "smallest case that fails alike: attest repro 'parity broken sq=2 seed=7'"));
+    free(summary);
+    free(junit);
+    folder_drop(dir);
+    att_result_clear(&r);
+}
+
 static void a_kernel_without_a_limit_is_not_said_to_hold(void)
 {
     char dir[64];
@@ -281,6 +306,8 @@ int main(void)
         {"the_headline_says_what_the_run_was", the_headline_says_what_the_run_was},
         {"failures_of_one_cause_are_told_once_by_their_shortest_case",
          failures_of_one_cause_are_told_once_by_their_shortest_case},
+        {"the_smallest_case_that_fails_alike_stands_beside_the_failure",
+         the_smallest_case_that_fails_alike_stands_beside_the_failure},
         {"a_kernel_without_a_limit_is_not_said_to_hold",
          a_kernel_without_a_limit_is_not_said_to_hold},
         {"a_task_is_named_by_the_parameters_that_differ",
