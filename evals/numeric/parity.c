@@ -229,8 +229,10 @@ static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem 
     att_status status = pools ? parity_on_pooled(x, in, &own)
                               : parity_on_own_keys(x, in, p, &own, &illegal);
 
-    if (status == ATT_OK && !pools)
+    if (status == ATT_OK && !pools) {
         att_ctx_record(x, "select_illegal", illegal);
+        parity_check_pattern(x, in, &own);
+    }
     if (status == ATT_OK && !pools)
         status = parity_check_top(x, in, &own, units->acc);
     if (status == ATT_OK)

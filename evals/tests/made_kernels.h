@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels that only tests have: a right one, and three that parity must see through. */
+/* Kernels that only tests have: two right ones, and four that parity must see through. */
 #ifndef ATT_MADE_KERNELS_H
 #define ATT_MADE_KERNELS_H
 
@@ -41,6 +41,47 @@ static att_status boast_supports(const att_kernel *self, att_op op, const att_pr
 {
     return op == ATT_OP_SELECT ? ATT_OK : att_plain_supports(self, op, p, params, why);
 }
+
+/* Sliding windows: the plain loop on the keys at most `left` before the query. */
+typedef struct windowed {
+    att_plain way;
+    int64_t left;
+} windowed;
+
+static int64_t left_of(const att_kernel *self, const att_value *params)
+{
+    return params[0].i + (strcmp(self->name, "strays") == 0); /* one key too many */
+}
+
+static bool windowed_allowed(const att_plain_row *w, int64_t j)
+{
+    const int64_t left = ((const windowed *)(const void *)w->way)->left;
+    return att_plain_allowed(w, j) &&
+           w->row.position - att_key_position(w->rules->p, w->seq, j) <= left;
+}
+
+static att_status windowed_attend(const att_kernel *self, const att_problem *p,
+                                  const att_scratch *s)
+{
+    const windowed own = {{.allowed = windowed_allowed}, left_of(self, s->params)};
+    return att_plain_attend(p, &own.way, s);
+}
+
+static att_status windowed_select(const att_kernel *self, const att_problem *p,
+                                  const att_scratch *s, uint8_t *allowed)
+{
+    const att_rules rules = att_rules_make(p, (att_keep){.left = left_of(self, s->params)});
+    att_rules_select(&rules, allowed);
+    return ATT_OK;
+}
+
+static const att_param windowed_params[] = {{.name = "left",
+                                             .type = ATT_PARAM_INT,
+                                             .unit = "keys",
+                                             .fallback = "3",
+                                             .domain = "0:1000",
+                                             .help = "keys before the query that it sees"},
+                                            {0}};
 
 #define F32_PRECISION                                                                              \
     {                                                                                              \
@@ -84,5 +125,29 @@ static const att_kernel boast = {.struct_size = sizeof(att_kernel),
                                  .plan = att_plain_plan_of,
                                  .attend = plain_attend,
                                  .select = boast_select};
+static const att_kernel strays = {.struct_size = sizeof(att_kernel),
+                                  .abi = ATT_ABI,
+                                  .name = "strays",
+                                  .family = "made",
+                                  .summary = "keeps and reports one key more than it declares",
+                                  .class_ = ATT_APPROX,
+                                  .precision = F32_PRECISION,
+                                  .params = windowed_params,
+                                  .supports = boast_supports,
+                                  .plan = att_plain_plan_of,
+                                  .attend = windowed_attend,
+                                  .select = windowed_select};
+static const att_kernel stays = {.struct_size = sizeof(att_kernel),
+                                 .abi = ATT_ABI,
+                                 .name = "stays",
+                                 .family = "made",
+                                 .summary = "a sliding window under another name",
+                                 .class_ = ATT_APPROX,
+                                 .precision = F32_PRECISION,
+                                 .params = windowed_params,
+                                 .supports = boast_supports,
+                                 .plan = att_plain_plan_of,
+                                 .attend = windowed_attend,
+                                 .select = windowed_select};
 
 #endif

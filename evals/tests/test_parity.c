@@ -9,7 +9,7 @@
 
 /* ------------------------------------------------------------------ running a case */
 
-static const att_kernel *const made[] = {&plain, &beyond, &idle, &boast, NULL};
+static const att_kernel *const made[] = {&plain, &beyond, &idle, &boast, &strays, &stays, NULL};
 
 static void open_house(void)
 {
@@ -166,6 +166,46 @@ static void kept_pairs_that_are_not_allowed_are_counted(void)
     CU_ASSERT_EQUAL(outcome("boast", "hq=1 sq=4 sk=4"), ATT_PASS);
 }
 
+/* Its output is exact on the keys that it reports, and these are allowed ones: only the pattern
+ * that its parameter promises tells that it is wrong. */
+static void a_pattern_other_than_declared_is_counted(void)
+{
+    static const char *const cases[] = {"sq=9 sk=9 causal=br", "hq=2 hkv=1 sq=3 sk=17",
+                                        "sq=9 sk=9 causal=pos", "b=3 sq=9 sk=17 lens=both",
+                                        "sq=9 sk=9 causal=tl mask=full store=packed"};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CU_ASSERT(number("strays{left=3}", cases[i], "select_pattern") > 0);
+        CU_ASSERT_EQUAL(number("strays{left=3}", cases[i], "select_illegal"), 0);
+        CU_ASSERT(number("strays{left=3}", cases[i], "bound_ratio") <= 1);
+        CU_ASSERT_EQUAL(outcome("strays{left=3}", cases[i]), ATT_FAIL);
+        CU_ASSERT_EQUAL(number("stays{left=3}", cases[i], "select_pattern"), 0);
+        CU_ASSERT_EQUAL(outcome("stays{left=3}", cases[i]), ATT_PASS);
+    }
+    /* 9 rows of 9 keys: rows 4 to 8 see a fourth key before their own */
+    CU_ASSERT_EQUAL(number("strays{left=3}", "sq=9 sk=9 causal=br", "select_pattern"), 5);
+}
+
+static void declared_patterns_are_kept(void)
+{
+    static const char *const kernels[] = {"sliding_window{left=2}",
+                                          "sink_window{sinks=2,left=1}",
+                                          "strided{stride=5,local=2}",
+                                          "strided{stride=3,local=0}",
+                                          "block_sparse{block=4,local=1,global=1,stride=3}",
+                                          "block_sparse{block=4,local=2,global=0,stride=0}"};
+    static const char *const cases[] = {
+        "hq=2 sq=38 sk=17", "hq=3 sq=17 sk=38 causal=br", "hq=3 sq=17 sk=65 causal=br wl=7 wr=3",
+        "b=3 hq=4 hkv=2 sq=17 sk=17 lens=both store=page3 causal=tl bias=inf block=full"};
+
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            CU_ASSERT_EQUAL(number(kernels[k], cases[i], "select_pattern"), 0);
+            CU_ASSERT_EQUAL(outcome(kernels[k], cases[i]), ATT_PASS);
+        }
+    CU_ASSERT(isnan(number("topk{k=3}", "sq=9 sk=9", "select_pattern")));
+}
+
 static void what_contradicts_itself_is_a_usage_error(void)
 {
     static const char *const lines[] = {"parity flash_f32 hq=6 hkv=4",
@@ -270,6 +310,8 @@ int main(void)
         {"an output never written is all not finite", an_output_never_written_is_all_not_finite},
         {"kept pairs that are not allowed are counted",
          kept_pairs_that_are_not_allowed_are_counted},
+        {"a pattern other than declared is counted", a_pattern_other_than_declared_is_counted},
+        {"declared patterns are kept", declared_patterns_are_kept},
         {"what contradicts itself is a usage error", what_contradicts_itself_is_a_usage_error},
         {"a large case may be asked for", a_large_case_may_be_asked_for},
         {"equal products of a dot product raise no alarm",

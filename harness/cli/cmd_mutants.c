@@ -4,7 +4,8 @@
  * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric and
  * operator probe cases of a suite until one fails.  Those that live on are listed with what
  * ci/mutants/explained.tsv says of them: "equivalent: ..." (no input can show it) or another
- * reason; a survivor without an explanation fails the command. */
+ * reason; a survivor without an explanation fails the command, and so does a score below --least.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 
 typedef struct options {
     const char *suite, *explained;
+    att_list only;
+    double least;
     int64_t seed, workers;
     bool json, quiet;
 } options;
@@ -33,6 +36,10 @@ static const att_option table[] = {
      "in place of the suite's seeds"},
     {"explained", ATT_OPTION_TEXT, offsetof(options, explained), "FILE", NULL,
      "why survivors live; default: ci/mutants/explained.tsv"},
+    {"only", ATT_OPTION_LIST, offsetof(options, only), "GLOB", NULL,
+     "only mutants whose key or FILE:LINE it matches (may be repeated)"},
+    {"least", ATT_OPTION_REAL, offsetof(options, least), "SCORE", "0:1",
+     "fail below this score; default: 0"},
     {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",
      "processes; default: one a processor"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
@@ -65,7 +72,15 @@ static size_t cut(char *line, char *field[], size_t most)
     return n;
 }
 
-static att_status read_manifest(const char *folder, herd *h, att_why *why)
+static bool wanted(const att_list *only, const char *key, const char *place)
+{
+    for (size_t i = 0; i < only->n; i++)
+        if (att_glob(only->at[i], key) || att_glob(only->at[i], place))
+            return true;
+    return only->n == 0;
+}
+
+static att_status read_manifest(const char *folder, const att_list *only, herd *h, att_why *why)
 {
     char path[4096], *field[COLUMNS], *rest;
     size_t length = 0, line = 0;
@@ -87,6 +102,8 @@ static att_status read_manifest(const char *folder, herd *h, att_why *why)
             att_why_set(why, "%s:%zu: %d columns are expected", path, line, COLUMNS);
             return ATT_CORRUPT;
         }
+        if (!wanted(only, field[0], field[3]))
+            continue;
         mutant *m = &h->at[h->n++];
         *m = (mutant){field[0], field[1], field[2], field[3], field[4], field[5],
                       field[6], NULL,     "",       "",       0};
@@ -303,7 +320,8 @@ static int run(const att_cli *cli, int argc, char **argv)
         return code;
     if (first + 1 < argc)
         return att_usage(&att_verb_mutants, "one folder of mutants is expected");
-    att_status status = read_manifest(first < argc ? argv[first] : "build/mutants", &h, &why);
+    att_status status =
+        read_manifest(first < argc ? argv[first] : "build/mutants", &o.only, &h, &why);
     if (status == ATT_OK)
         status = read_reasons(o.explained, &h, &why);
     for (size_t i = 0; i < h.n && status == ATT_OK && !number; i += BATCH) {
@@ -314,9 +332,9 @@ static int run(const att_cli *cli, int argc, char **argv)
     if (status == ATT_OK && !number) {
         count(&h);
         (o.json ? print_json : print_text)(&h);
-        code = !h.n                           ? ATT_EXIT_NOTHING
-               : h.killed + h.explained < h.n ? ATT_EXIT_FAIL
-                                              : ATT_EXIT_PASS;
+        code = !h.n                                                      ? ATT_EXIT_NOTHING
+               : h.killed + h.explained < h.n || !(score(&h) >= o.least) ? ATT_EXIT_FAIL
+                                                                         : ATT_EXIT_PASS;
     } else {
         fprintf(stderr, "attest mutants: %s\n", number ? "interrupted" : why.text);
         code = number == SIGTERM ? ATT_EXIT_TERMINATED

@@ -3,8 +3,9 @@
  *
  *   kept(h, qb, kb):  |qb - kb| < local  or  kb < global  or  (kb + h) % stride == 0
  *
- * qb: block of the query's position, kb: block of the key, h: query head, so that heads look at
- * different columns; intersected with the problem's own rules and block mask.  stride = 0: none.
+ * qb: block of the query's position (-1 before the first key), kb: block of the key, h: query head,
+ * so that heads look at different columns; intersected with the problem's own rules and block mask.
+ * stride = 0: none.
  * Why: blocks are what hardware can skip; a fixed pattern reaches back at a fraction of the keys.
  * Bound: exact on its own keys (that of common/flash.h); tiles without a kept block are not read.
  * Source: Child et al. 2019, "Generating long sequences with sparse transformers"; Gray et al.

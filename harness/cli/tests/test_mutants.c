@@ -121,6 +121,31 @@ static void another_explanation_still_counts_against_the_score(void)
     cJSON_Delete(json);
 }
 
+static void a_pattern_picks_mutants(void)
+{
+    cJSON *json = NULL;
+
+    write_manifest();
+    write_file("explained.tsv", "# key, reason\n");
+    CU_ASSERT_EQUAL(mutants("--json --only 'a.c:*'", &json, NULL), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "mutants"), 1);
+    CU_ASSERT_EQUAL(number(json, "killed"), 1);
+    cJSON_Delete(json);
+    CU_ASSERT_EQUAL(mutants("--json --only '*:stale:*'", &json, NULL), ATT_EXIT_FAIL);
+    CU_ASSERT_EQUAL(number(json, "mutants"), 1);
+    CU_ASSERT_EQUAL(number(json, "killed"), 0);
+    cJSON_Delete(json);
+    CU_ASSERT_EQUAL(mutants("--only 'c.c:*'", NULL, NULL), ATT_EXIT_NOTHING);
+}
+
+static void a_score_below_the_least_fails(void)
+{
+    write_manifest();
+    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tout of reach: nobody reads x yet\n");
+    CU_ASSERT_EQUAL(mutants("--least 0.5", NULL, NULL), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(mutants("--least 0.51", NULL, NULL), ATT_EXIT_FAIL);
+}
+
 static void a_broken_manifest_is_refused_with_file_and_line(void)
 {
     char *err = NULL;
@@ -140,6 +165,8 @@ int main(void)
          an_equivalent_survivor_leaves_the_score_alone},
         {"another_explanation_still_counts_against_the_score",
          another_explanation_still_counts_against_the_score},
+        {"a_pattern_picks_mutants", a_pattern_picks_mutants},
+        {"a_score_below_the_least_fails", a_score_below_the_least_fails},
         {"a_broken_manifest_is_refused_with_file_and_line",
          a_broken_manifest_is_refused_with_file_and_line},
         CU_TEST_INFO_NULL};
