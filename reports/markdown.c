@@ -179,6 +179,7 @@ static att_status write_markdown(const att_result *result, const char *dir, att_
     att_md_tasks(&out, result, &sheet);
     att_md_comparisons(&out, result);
     att_md_numerics(&out, &sheet);
+    att_md_precision(&out, result);
     att_md_holes(&out, result);
     put_pictures(&out, dir);
     put_facts(&out, result);

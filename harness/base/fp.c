@@ -223,3 +223,13 @@ int32_t att_dtype_named(const char *name)
             return dtype;
     return -1;
 }
+
+int32_t att_dtype_of_bits(double bits)
+{
+    for (int32_t t = 0; t < ATT_DTYPES; t++) {
+        att_format f = att_fp_format(t);
+        if (f.unit > 0 && -log2(f.unit) == bits)
+            return t;
+    }
+    return -1;
+}

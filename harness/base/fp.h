@@ -33,5 +33,8 @@ double att_fp_ulp(const att_format *format, double x);
 /* "f32", "bf16", ... and back; -1 if unknown. */
 const char *att_dtype_name(int32_t dtype);
 int32_t att_dtype_named(const char *name);
+/* The type of `bits` significant bits, -log2 of its unit roundoff (f64 53, f32 24, f16 11, bf16 8,
+ * e4m3 4, e5m2 3); -1 if unknown. */
+int32_t att_dtype_of_bits(double bits);
 
 #endif

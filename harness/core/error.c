@@ -255,3 +255,22 @@ double att_profile_lse_bound(const att_profile *f, int64_t r, const att_units *u
 {
     return f->n[r] > 0 ? f->lse_bound[r] + att_error_lse_prob(f->n[r], u) : 0;
 }
+
+double att_profile_slack(const att_profile *f, const att_units *units)
+{
+    double sum = 0, counted = 0;
+
+    for (int64_t r = 0; r < f->rows; r++) {
+        if (f->n[r] <= 0)
+            continue;
+        att_error_sums s = att_profile_sums(f, r);
+        for (int64_t d = 0; d < f->dv; d++) {
+            double variance = att_error_variance(&s, d, f->u_acc, units);
+            if (variance > 0 && isfinite(variance)) {
+                sum += log2(variance) / 2;
+                counted++;
+            }
+        }
+    }
+    return counted > 0 ? sum / counted : 0;
+}

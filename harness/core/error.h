@@ -117,6 +117,9 @@ int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, int64
 void att_profile_element(const att_profile *profile, int64_t row, int64_t d, const att_units *units,
                          double *sigma, double *bound);
 double att_profile_lse_bound(const att_profile *profile, int64_t row, const att_units *units);
+/* What these units allow, as one number: mean log2 sigma over the judged elements that have one; 0
+ * where none has. */
+double att_profile_slack(const att_profile *profile, const att_units *units);
 
 /* max(m, x), where a NaN in either stays. */
 double att_error_fold(double m, double x);

@@ -135,6 +135,46 @@ static void the_summary_opens_with_the_verdict_and_carries_n_and_interval(void)
     att_result_clear(&r);
 }
 
+/* A precision case: bits of sums and probabilities, declared and used. */
+static void add_precision(att_result *r, const char *kernel, const double bits[4], double slack,
+                          att_outcome status)
+{
+    static const char *const names[] = {"acc_declared", "prob_declared", "acc_used", "prob_used"};
+    att_record *c = made_record(r, "precision", kernel, "d=64 dtype=bf16", 1, status);
+
+    made_metric(c, "unexplained", "count", status == ATT_PASS ? 0 : 3, 0);
+    for (int i = 0; i < 4; i++)
+        made_metric(c, names[i], "bits", bits[i], NAN);
+    made_metric(c, "out_declared", "bits", 8, NAN);
+    made_metric(c, "out_used", "bits", 8, NAN);
+    if (!isnan(slack))
+        made_metric(c, "slack", "bits", slack, NAN);
+}
+
+static void the_summary_shows_precision_beside_its_declaration(void)
+{
+    static const double same[4] = {24, 11, 24, 11}, wide[4] = {8, 8, 24, 24}, none[4] = {24, 24};
+    char dir[64];
+    att_result r = made_result();
+
+    CU_ASSERT_FATAL(folder_make(dir));
+    add_precision(&r, "honest", same, 0, ATT_PASS);
+    add_precision(&r, "generous", wide, 9.5, ATT_PASS);
+    add_precision(&r, "broken", none, NAN, ATT_FAIL);
+    CU_ASSERT_EQUAL(att_writer_markdown.write(&r, dir, NULL), ATT_OK);
+    char *text = folder_text(dir, "summary.md");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `honest` | bf16 | f32, f16, bf16 | f32, f16, bf16 | "
+                                        "0.0 | uses what it declares |"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `generous` | bf16 | bf16, bf16, bf16 | f32, f32, bf16 "
+                                        "| 9.5 | declares more slack than it uses |"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `broken` | bf16 | f32, f32, bf16 | ?, ?, bf16 | - | "
+                                        "**errors beyond what it declares** |"));
+    free(text);
+    folder_drop(dir);
+    att_result_clear(&r);
+}
+
 static void the_headline_says_what_the_run_was(void)
 {
     static const struct {
@@ -303,6 +343,8 @@ int main(void)
          result_json_is_valid_and_a_made_up_outcome_is_not},
         {"the_summary_opens_with_the_verdict_and_carries_n_and_interval",
          the_summary_opens_with_the_verdict_and_carries_n_and_interval},
+        {"the_summary_shows_precision_beside_its_declaration",
+         the_summary_shows_precision_beside_its_declaration},
         {"the_headline_says_what_the_run_was", the_headline_says_what_the_run_was},
         {"failures_of_one_cause_are_told_once_by_their_shortest_case",
          failures_of_one_cause_are_told_once_by_their_shortest_case},

@@ -180,6 +180,16 @@ static void integers_and_names_go_both_ways(void)
     CU_ASSERT_STRING_EQUAL(att_dtype_name(-1), "?");
 }
 
+static void a_type_is_known_by_its_significant_bits(void)
+{
+    static const int32_t types[] = {ATT_F64, ATT_F32, ATT_F16, ATT_BF16, ATT_F8_E4M3, ATT_F8_E5M2};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        CU_ASSERT_EQUAL(att_dtype_of_bits(-log2(att_fp_format(types[i]).unit)), types[i]);
+    CU_ASSERT_EQUAL(att_dtype_of_bits(0), -1);
+    CU_ASSERT_EQUAL(att_dtype_of_bits((double)NAN), -1);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -193,6 +203,7 @@ int main(void)
         {"fp8_holds_the_published_values", fp8_holds_the_published_values},
         {"formats_state_their_units_and_ulps", formats_state_their_units_and_ulps},
         {"integers_and_names_go_both_ways", integers_and_names_go_both_ways},
+        {"a_type_is_known_by_its_significant_bits", a_type_is_known_by_its_significant_bits},
         CU_TEST_INFO_NULL,
     };
     return att_suite_run("fp", tests);
