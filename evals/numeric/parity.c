@@ -43,51 +43,8 @@ enum {
     P_LSE
 };
 
-#define INT  ATT_PARAM_INT
-#define REAL ATT_PARAM_REAL
-#define WORD ATT_PARAM_WORD
-
 static const att_param params[] = {
-    {"b", INT, 0, "", "1", "0:100000", "1 0 2 3", "batch"},
-    {"hq", INT, 0, "heads", "1", "0:100000", "1 2 3 6 7 12", "query heads"},
-    {"hkv", INT, 0, "heads", "0", "0:100000", "0 1 2 3 6",
-     "key/value heads; 0 = as many as query heads"},
-    {"sq", INT, 0, "tokens", "16", "0:100000", "1 0 2 17 38 63 64 65 129 640", "queries"},
-    {"sk", INT, 0, "keys", "16", "0:100000", "17 0 1 2 38 63 64 65 129 640", "keys"},
-    {"d", INT, 0, "", "8", "1:4096", "8 1 40 48 64 72 96 128 192 256", "head_dim"},
-    {"dv", INT, 0, "", "0", "0:4096", "0 1 8 40 64 80 128", "value_dim; 0 = head_dim"},
-    {"causal", WORD, 0, "", "none", "none|tl|br|pos", "none tl br pos",
-     "alignment of the causal mask"},
-    {"wl", INT, 0, "keys", "-1", "-1:100000", "-1 0 1 7 63 64", "window to the left; -1 = off"},
-    {"wr", INT, 0, "keys", "-1", "-1:100000", "-1 0 1 7", "window to the right; -1 = off"},
-    {"mask", WORD, 0, "", "none", "none|full|rows|heads|keys|batch|column|ones|tile|empty",
-     "none full rows heads keys batch column ones tile empty",
-     "boolean mask, by what it varies over"},
-    {"bias", WORD, 0, "", "none", "none|full|rows|heads|keys|batch|column|inf|lowest",
-     "none full rows heads keys batch column inf lowest", "additive bias, by what it varies over"},
-    {"block", WORD, 0, "", "none", "none|full|heads|rows|batch|keys",
-     "none full heads rows batch keys",
-     "block mask, by what it varies over; each kind has its block sizes"},
-    {"softcap", REAL, 0, "", "0", "0:1e6", "0 2 50", "0 = off"},
-    {"sinks", WORD, 0, "", "none", "none|low|zero|high|mixed", "none low zero high mixed",
-     "sink logits"},
-    {"alibi", WORD, 0, "", "none", "none|on", "none on", "ALiBi slopes"},
-    {"lens", WORD, 0, "", "none", "none|keys|both", "none keys both",
-     "used lengths, some of them 0"},
-    {"store", WORD, 0, "", "dense", "dense|packed|page1|page3|page16|page32|page64",
-     "dense packed page1 page3 page16 page32 page64", "batches dense, packed, or paged K/V"},
-    {"layout", WORD, 0, "", "bhsd", "bhsd|bshd|padded|pooled|reversed|stepped|broadcast|shared",
-     "bhsd bshd padded pooled reversed stepped broadcast shared", "strides"},
-    {"dtype", WORD, 0, "", "f32", "f32|f16|bf16|f64", "f32 f16 bf16", "storage type"},
-    {"values", WORD, 0, "", "normal",
-     "normal|heavy|outlier|deep|flat|late|ramp|large|small|equal|zero|ones|constant|coded|"
-     "subnormal|nan|captured",
-     "normal heavy outlier deep flat late ramp large small equal zero ones constant coded "
-     "subnormal nan captured",
-     "family of q, k and v"},
-    {"place", WORD, 0, "", "aligned", "aligned|flush", "aligned flush", "memory placement"},
-    {"threads", INT, 0, "", "1", "1:64", "1 2 5", "threads the host lends"},
-    {"lse", INT, 0, "", "1", "0:1", "1 0", "is the LSE asked for"},
+#include "evals/numeric/parity_params.def"
     {0},
 };
 
@@ -111,7 +68,7 @@ static int64_t page_of(const char *store)
     return strncmp(store, "page", 4) == 0 ? strtoll(store + 4, NULL, 10) : 0;
 }
 
-static parity_spec spec_of(const att_value *v)
+parity_spec parity_spec_of(const att_value *v)
 {
     parity_spec s = {
         .b = v[P_B].i,
@@ -135,7 +92,9 @@ static parity_spec spec_of(const att_value *v)
         .values = v[P_VALUES].s,
         .softcap = v[P_SOFTCAP].f,
         .dtype = att_dtype_named(v[P_DTYPE].s),
-        .place = parity_is(v[P_PLACE].s, "flush") ? ATT_PLACE_FLUSH : ATT_PLACE_ALIGNED,
+        .place = parity_is(v[P_PLACE].s, "flush")   ? ATT_PLACE_FLUSH
+                 : parity_is(v[P_PLACE].s, "loose") ? ATT_PLACE_LOOSE
+                                                    : ATT_PLACE_ALIGNED,
         .lse = v[P_LSE].i != 0,
     };
 
@@ -161,23 +120,23 @@ const char *parity_nonsense(const parity_spec *s)
     return parity_fits(s) ? NULL : "the problem is too large";
 }
 
-static bool valid(const att_value *values)
+bool parity_valid(const att_value *values)
 {
-    parity_spec s = spec_of(values);
+    parity_spec s = parity_spec_of(values);
 
     return !parity_nonsense(&s);
 }
 
-static bool covers(const att_value *values)
+bool parity_covers(const att_value *values)
 {
-    parity_spec s = spec_of(values);
+    parity_spec s = parity_spec_of(values);
 
     return !parity_nonsense(&s) && parity_work(&s) <= 8e6;
 }
 
-static double seconds(const char *task, const att_value *values)
+double parity_seconds(const char *task, const att_value *values)
 {
-    parity_spec s = spec_of(values);
+    parity_spec s = parity_spec_of(values);
 
     (void)task;
     return 0.001 + parity_work(&s) * 4e-9;
@@ -282,7 +241,7 @@ done:
 
 static att_status run(att_ctx *x)
 {
-    parity_spec spec = spec_of(att_ctx_values(x));
+    parity_spec spec = parity_spec_of(att_ctx_values(x));
     const att_kernel *kernel = att_ctx_kernel(x);
     const char *wrong = parity_nonsense(&spec);
     att_units units;
@@ -322,13 +281,11 @@ const att_eval att_eval_parity = {
     .summary = "numerical equivalence with the float64 oracle",
     .params = params,
     .metrics = metrics,
-    .group_by = "b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store "
-                "layout dtype "
-                "values place threads lse",
+    .group_by = PARITY_GROUP,
     .ops = 1u << ATT_OP_ATTEND,
     .chance = (double)NAN,
-    .valid = valid,
-    .covers = covers,
-    .seconds = seconds,
+    .valid = parity_valid,
+    .covers = parity_covers,
+    .seconds = parity_seconds,
     .run = run,
 };

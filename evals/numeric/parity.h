@@ -55,8 +55,18 @@ static inline bool parity_is(const char *word, const char *other)
  * checked. */
 bool parity_fits(const parity_spec *s);
 
-/* parity.c: what contradicts itself; NULL = nothing. */
+/* parity.c: a case of parity_params.def; what contradicts itself, NULL = nothing; and what an eval
+ * of such cases says of them: its group, which values are valid, which are covered, what they cost.
+ */
+#define PARITY_GROUP                                                                               \
+    "b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store layout "      \
+    "dtype "                                                                                       \
+    "values place threads lse"
+parity_spec parity_spec_of(const att_value *values);
 const char *parity_nonsense(const parity_spec *s);
+bool parity_valid(const att_value *values);
+bool parity_covers(const att_value *values);
+double parity_seconds(const char *task, const att_value *values);
 
 /* --- parity_inputs.c */
 att_status parity_inputs_make(att_ctx *x, const parity_spec *spec, parity_inputs **out);

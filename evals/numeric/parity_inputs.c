@@ -199,7 +199,7 @@ static att_status ask_oracle(att_ctx *x, parity_inputs *in)
     att_status status = att_ctx_call(x, &oracle->part[0], ATT_OP_SELECT, &in->plain, in->allowed);
     if (status != ATT_OK)
         return status;
-    if (!parity_is(s->layout, "broadcast"))
+    if (!parity_is(s->layout, "broadcast") && s->place != ATT_PLACE_LOOSE)
         hide_unseen(in);
     for (size_t g = 0; g < in->guards; g++)
         att_guard_freeze(&in->guard[g], true);

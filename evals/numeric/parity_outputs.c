@@ -59,13 +59,13 @@ void parity_outputs_collect(const parity_inputs *in, const att_problem *p, parit
                                         att_tensor_at(&p->out, i0, h, i2, d) * (int64_t)size;
                     memcpy((unsigned char *)o->got.data + (size_t)(row * s->dv + d) * size, at,
                            size);
-                    memset(at, 0xff, size);
+                    memset(at, o->out.pattern, size);
                 }
                 if (!p->lse.data)
                     continue;
                 float *at = (float *)p->lse.data + att_tensor_at(&p->lse, 0, i0, h, i2);
                 memcpy((float *)o->got_lse.data + row, at, sizeof *at);
-                memset(at, 0xff, sizeof *at);
+                memset(at, o->lse.pattern, sizeof *at);
             }
         }
 }
@@ -75,7 +75,7 @@ static size_t changed(const att_guard *guard)
     size_t n = att_guard_changed(guard);
 
     for (size_t i = 0; i < guard->bytes; i++)
-        n += ((const unsigned char *)guard->data)[i] != 0xff;
+        n += ((const unsigned char *)guard->data)[i] != guard->pattern;
     return n;
 }
 

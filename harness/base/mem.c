@@ -2,8 +2,9 @@
 /* Guarded memory by mmap: [no access][slack 0xff | data | slack 0xff][no access].
  *
  * aligned: data starts on 64 bytes, at least 64 pattern bytes on each side, then the pages without
- * access; flush: data ends at the second one.  A page costs 4 KiB however small the buffer is; what
- * is gained is that a single byte read past the end stops the process at the very instruction. */
+ * access; flush: data ends at the second one; loose: with 0 for 0xff and 64 KiB for 64 bytes.  A
+ * page costs 4 KiB however small the buffer is; what is gained is that a single byte read past the
+ * end stops the process at the very instruction. */
 #include "base/mem.h"
 
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define ZONE    64
+#define WIDE    ((size_t)64 << 10)
 #define PATTERN 0xff
 
 bool att_size_mul(size_t a, size_t b, size_t *out)
@@ -37,10 +39,11 @@ static unsigned char *inner(const att_guard *guard, size_t *bytes)
 
 bool att_guard_make(att_guard *out, size_t bytes, att_placement placement)
 {
-    size_t page = page_bytes(), need, pages;
-    att_guard guard = {.bytes = bytes};
+    bool loose = placement == ATT_PLACE_LOOSE;
+    size_t page = page_bytes(), zone = loose ? WIDE : ZONE, need, pages;
+    att_guard guard = {.bytes = bytes, .pattern = loose ? 0 : PATTERN};
 
-    if (__builtin_add_overflow(bytes, 2 * ZONE + page - 1, &need) ||
+    if (__builtin_add_overflow(bytes, 2 * zone + page - 1, &need) ||
         !att_size_mul(need / page + 2, page, &guard.map_bytes))
         return false;
     pages = guard.map_bytes - 2 * page;
@@ -52,18 +55,18 @@ bool att_guard_make(att_guard *out, size_t bytes, att_placement placement)
         munmap(guard.map, guard.map_bytes);
         return false;
     }
-    memset(start, PATTERN, pages);
-    guard.data = placement == ATT_PLACE_FLUSH ? start + pages - bytes : start + ZONE;
+    memset(start, guard.pattern, pages);
+    guard.data = placement == ATT_PLACE_FLUSH ? start + pages - bytes : start + zone;
     *out = guard;
     return true;
 }
 
-static size_t unlike(const unsigned char *from, const unsigned char *to)
+static size_t unlike(unsigned char pattern, const unsigned char *from, const unsigned char *to)
 {
     size_t n = 0;
 
     for (; from < to; from++)
-        n += *from != PATTERN;
+        n += *from != pattern;
     return n;
 }
 
@@ -74,7 +77,8 @@ size_t att_guard_changed(const att_guard *guard)
     if (!guard->map)
         return 0;
     const unsigned char *start = inner(guard, &bytes), *data = guard->data;
-    return unlike(start, data) + unlike(data + guard->bytes, start + bytes);
+    return unlike(guard->pattern, start, data) +
+           unlike(guard->pattern, data + guard->bytes, start + bytes);
 }
 
 size_t att_guard_written(const att_guard *guard)
@@ -84,7 +88,7 @@ size_t att_guard_written(const att_guard *guard)
     if (!guard->map)
         return 0;
     const unsigned char *start = inner(guard, &bytes);
-    return unlike(start, start + bytes);
+    return unlike(guard->pattern, start, start + bytes);
 }
 
 void att_guard_freeze(att_guard *guard, bool frozen)

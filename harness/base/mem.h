@@ -3,20 +3,26 @@
  *
  * aligned: starts on 64 bytes, NaN-patterned red zones on both sides, checked by att_guard_check;
  * flush:   ends exactly at a PROT_NONE page (and begins after one, slack filled with the pattern).
- * Both are filled with the pattern 0xFF.. (a NaN in every float type here) when made. */
+ * Both are filled with the pattern 0xFF.. (a NaN in every float type here) when made.
+ * loose:   what a plain allocation gives: 64 KiB of zeros on both sides, zeros inside. */
 #ifndef ATT_MEM_H
 #define ATT_MEM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef enum att_placement { ATT_PLACE_ALIGNED = 0, ATT_PLACE_FLUSH } att_placement;
+typedef enum att_placement {
+    ATT_PLACE_ALIGNED = 0,
+    ATT_PLACE_FLUSH,
+    ATT_PLACE_LOOSE
+} att_placement;
 
 typedef struct att_guard {
     void *data; /* `bytes` usable bytes */
     size_t bytes;
     void *map; /* the whole mapping */
     size_t map_bytes;
+    unsigned char pattern; /* of what nobody wrote */
 } att_guard;
 
 /* false: no memory.  bytes may be 0. */

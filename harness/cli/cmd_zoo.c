@@ -13,13 +13,14 @@
 #include "session.h"
 #include "tables.h"
 #include "zoo.h"
+#include "zoo_judges.h"
 
 #define GRACE   10.0 /* seconds beside the estimate until a case counts as hung */
 #define GIVE_UP 3    /* crashes and timeouts after which a bug is well enough known */
 
 typedef struct options {
-    const char *suite, *plot;
-    att_list kernels;
+    const char *suite, *popular, *plot;
+    att_list kernels, judges;
     int64_t seed, workers;
     bool json, quiet;
 } options;
@@ -33,6 +34,10 @@ static const att_option table[] = {
      "in place of the suite's seeds"},
     {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",
      "processes; default: one a processor"},
+    {"judges", ATT_OPTION_LIST, offsetof(options, judges), "NAME", NULL,
+     "what other people's rules would say, \"all\" or by name: the kill matrix"},
+    {"popular", ATT_OPTION_TEXT, offsetof(options, popular), "NAME", NULL,
+     "the judges' other inputs; default: popular"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
     {"plot", ATT_OPTION_TEXT, offsetof(options, plot), "FILE.svg", NULL, "a bar a class"},
     {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
@@ -74,14 +79,12 @@ static att_status measure(const att_cli *cli, const options *o, att_run_plan *pl
     return att_run_plan_measure(plan, &run, result, number, why);
 }
 
-static att_status make_plan(const att_cli *cli, const options *o, att_registry *registry,
+static att_status make_plan(const options *o, att_registry *registry, const char *const *evals,
                             att_run_plan *plan, att_why *why)
 {
     const char *kernels[66] = {"*", "zoo:*", "different:*", NULL};
     uint64_t seed = (uint64_t)o->seed;
-    att_arena arena = {0};
     char named[4096], path[4096];
-    const char **evals = att_cli_numeric(cli, &arena);
     const char *right[] = {"*", "different:*", NULL};
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
     att_plan_filter calm = {evals, right, NULL};
@@ -92,8 +95,7 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
     }
     snprintf(named, sizeof named, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
     att_env_find(named, path, sizeof path);
-    att_status status = evals ? att_plan_add_suite(plan, registry, path, &filter, why)
-                              : ATT_NO_MEMORY;
+    att_status status = att_plan_add_suite(plan, registry, path, &filter, why);
     if (status == ATT_OK && o->kernels.n == 0) { /* what right kernels must not stumble over */
         att_env_find("ci/suites/different.json", path, sizeof path);
         status = att_plan_add_suite(plan, registry, path, &calm, why);
@@ -104,7 +106,6 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
         status = ATT_INVALID;
         att_why_set(why, "suite %s has no numeric cases for these kernels", o->suite);
     }
-    att_arena_drop(&arena);
     return status;
 }
 
@@ -146,12 +147,70 @@ static int report(const att_cli *cli, const options *o, const att_result *result
     return code;
 }
 
+/* Parity's cases of the suite as cases of the judges; or the popular suite's. */
+static att_status plan_judged(const options *o, att_registry *registry, int inputs,
+                              att_run_plan *plan, att_why *why)
+{
+    static const char *const parity[] = {"parity", NULL}, *const judges[] = {"judges", NULL};
+    bool own = inputs == ATT_INPUTS_OWN;
+    att_run_plan from = {0};
+    att_status status = make_plan(o, registry, own ? parity : judges, &from, why);
+
+    for (size_t i = 0; status == ATT_OK && i < from.n; i++) {
+        char line[4096];
+        const char *rest = strchr(from.cases[i].c->line, ' ');
+        snprintf(line, sizeof line, "judges%s", rest ? rest : "");
+        status = att_plan_add_line(plan, registry, line, why);
+    }
+    att_plan_drop(&from);
+    return status == ATT_OK ? att_plan_finish(plan, why) : status;
+}
+
+/* The kill matrix.  Its verdicts are other people's, so whatever they are it ends well. */
+static int run_judges(const att_cli *cli, const options *o, att_registry *registry)
+{
+    const att_eval *eval = att_registry_eval(registry, "judges", NULL);
+    att_run_plan plans[ATT_INPUTS] = {0};
+    att_result results[ATT_INPUTS] = {0};
+    att_judges_matrix matrix = {0};
+    att_why why = {""};
+    int number = 0, code = ATT_EXIT_PASS;
+    att_status status = att_judges_choose(eval, &o->judges, &matrix, &why);
+
+    for (int i = 0; status == ATT_OK && !number && i < ATT_INPUTS; i++) {
+        options its = *o;
+        its.suite = i == ATT_INPUTS_OWN ? o->suite : o->popular;
+        status = plan_judged(&its, registry, i, &plans[i], &why);
+        if (status == ATT_OK)
+            status = measure(cli, o, &plans[i], &results[i], &number, &why);
+    }
+    if (status == ATT_OK)
+        status = att_judges_count(results, cli->kernels->zoo, &matrix);
+    if (status != ATT_OK) {
+        fprintf(stderr, "attest zoo: %s\n", why.text);
+        code = att_exit_of(status);
+    } else if (number) {
+        code = number == SIGTERM ? ATT_EXIT_TERMINATED : ATT_EXIT_INTERRUPT;
+    } else if (o->json) {
+        att_judges_print_json(&matrix);
+    } else {
+        att_judges_print_text(&matrix);
+    }
+    for (int i = 0; i < ATT_INPUTS; i++) {
+        att_result_clear(&results[i]);
+        att_plan_drop(&plans[i]);
+    }
+    att_judges_drop(&matrix);
+    return code;
+}
+
 static int run(const att_cli *cli, int argc, char **argv)
 {
-    options o = {.suite = "gate", .seed = -1};
+    options o = {.suite = "gate", .popular = "popular", .seed = -1};
     att_registry *registry = NULL;
     att_run_plan plan = {0};
     att_result result = {0};
+    att_arena arena = {0};
     att_why why = {""};
     int first = 0, number = 0, code = att_options_read(&att_verb_zoo, argc, argv, &o, &first);
 
@@ -164,8 +223,14 @@ static int run(const att_cli *cli, int argc, char **argv)
     att_tables tables = att_cli_tables(cli);
     att_plugin_source plugins = att_cli_plugins(cli);
     att_status status = att_registry_make(&tables, &plugins, &registry, &why);
+    if (status == ATT_OK && o.judges.n > 0) {
+        code = run_judges(cli, &o, registry);
+        att_registry_drop(registry);
+        return code;
+    }
+    const char **evals = att_cli_numeric(cli, &arena);
     if (status == ATT_OK)
-        status = make_plan(cli, &o, registry, &plan, &why);
+        status = evals ? make_plan(&o, registry, evals, &plan, &why) : ATT_NO_MEMORY;
     if (status == ATT_OK)
         status = measure(cli, &o, &plan, &result, &number, &why);
     if (status == ATT_OK) {
@@ -176,6 +241,7 @@ static int run(const att_cli *cli, int argc, char **argv)
     }
     att_result_clear(&result);
     att_plan_drop(&plan);
+    att_arena_drop(&arena);
     att_registry_drop(registry);
     return code;
 }

@@ -92,6 +92,23 @@ static void aligned_buffers_start_on_64_bytes_between_counted_red_zones(void)
     att_guard_drop(&guard);
 }
 
+static void loose_buffers_lie_in_wide_zeros_that_are_counted(void)
+{
+    att_guard guard;
+
+    CU_ASSERT_FATAL(att_guard_make(&guard, 40, ATT_PLACE_LOOSE));
+    unsigned char *bytes = guard.data;
+    for (int i = -4096; i < 40 + 4096; i++)
+        CU_ASSERT_EQUAL(bytes[i], 0);
+    memset(bytes, 1, 40);
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 0);
+    bytes[4096] = 1;
+    bytes[-4096] = 1;
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 2);
+    CU_ASSERT_EQUAL(att_guard_written(&guard), 42);
+    att_guard_drop(&guard);
+}
+
 static void impossible_sizes_are_refused(void)
 {
     att_guard guard;
@@ -113,6 +130,8 @@ int main(void)
          writing_into_a_frozen_buffer_dies_and_thawing_lets_it},
         {"aligned_buffers_start_on_64_bytes_between_counted_red_zones",
          aligned_buffers_start_on_64_bytes_between_counted_red_zones},
+        {"loose_buffers_lie_in_wide_zeros_that_are_counted",
+         loose_buffers_lie_in_wide_zeros_that_are_counted},
         {"impossible_sizes_are_refused", impossible_sizes_are_refused},
         CU_TEST_INFO_NULL,
     };
