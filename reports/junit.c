@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/names.h"
 #include "core/writer.h"
 #include "reports/escape.h"
 
@@ -60,9 +61,11 @@ static void put_details(att_buf *out, const att_record *r)
             att_buf_printf(out, "%s = %.17g %s, limit %.17g\n", m->name, m->value,
                            m->unit ? m->unit : "", m->limit);
     }
-    for (size_t i = 0; i < r->n_diagnoses; i++)
-        att_buf_printf(out, "looks like %s (ratio %.3g): %s\n", r->diagnoses[i].fault,
-                       r->diagnoses[i].ratio, r->diagnoses[i].text ? r->diagnoses[i].text : "");
+    for (size_t i = 0; i < r->n_diagnoses; i++) {
+        char line[512];
+        att_diagnosis_line(&r->diagnoses[i], line, sizeof line);
+        att_buf_printf(out, "%s\n", line);
+    }
     att_buf_puts(out, "attest repro ");
     att_shell_put(out, r->line);
     att_buf_puts(out, "\n");

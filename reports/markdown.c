@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/names.h"
 #include "core/writer.h"
 #include "reports/escape.h"
 #include "reports/markdown.h"
@@ -59,6 +60,29 @@ static void put_headline(att_buf *out, const att_result *result, const att_sheet
     att_buf_puts(out, "\n");
 }
 
+/* The first explanation stands out; what follows it are others, and where the output is wrong. */
+static void put_diagnoses(att_buf *out, const att_record *r)
+{
+    const att_diagnosis *named = att_record_named(r);
+    char line[512];
+
+    if (named) {
+        att_buf_puts(out, "- looks like **");
+        att_md_put(out, named->fault);
+        att_buf_printf(out, "** (explains the output within %.2g): ", named->ratio);
+        att_md_put(out, named->text ? named->text : "");
+        att_buf_puts(out, "\n");
+    }
+    for (size_t d = 0; d < r->n_diagnoses; d++) {
+        if (&r->diagnoses[d] == named)
+            continue;
+        att_diagnosis_line(&r->diagnoses[d], line, sizeof line);
+        att_buf_puts(out, "- ");
+        att_md_put(out, line);
+        att_buf_puts(out, "\n");
+    }
+}
+
 static void put_cause(att_buf *out, const att_cause *cause)
 {
     const att_record *r = cause->shortest;
@@ -69,13 +93,7 @@ static void put_cause(att_buf *out, const att_cause *cause)
     att_buf_puts(out, " ");
     att_md_code(out, r->kernel, false);
     att_buf_printf(out, ": %zu of %zu cases\n\n", cause->records, cause->of);
-    if (r->n_diagnoses > 0) {
-        att_buf_puts(out, "- looks like **");
-        att_md_put(out, r->diagnoses[0].fault);
-        att_buf_printf(out, "** (explains the output within %.2g): ", r->diagnoses[0].ratio);
-        att_md_put(out, r->diagnoses[0].text ? r->diagnoses[0].text : "");
-        att_buf_puts(out, "\n");
-    }
+    put_diagnoses(out, r);
     if (cause->metric) {
         att_buf_puts(out, "- measured ");
         att_md_put(out, cause->metric->name);

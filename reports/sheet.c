@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/names.h"
 #include "reports/sheet.h"
 
 bool att_outcome_bad(att_outcome outcome)
@@ -104,7 +105,8 @@ static void make_causes(const att_result *result, att_sheet *sheet)
     for (size_t i = 0; i < result->n_records; i++) {
         const att_record *r = &result->records[i];
         const att_metric *metric = first_violated(r);
-        const char *fault = r->n_diagnoses > 0 ? r->diagnoses[0].fault : NULL;
+        const att_diagnosis *named = att_record_named(r);
+        const char *fault = named ? named->fault : NULL;
         size_t k = 0;
         if (!att_outcome_bad(r->status))
             continue;

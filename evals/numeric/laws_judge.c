@@ -77,10 +77,8 @@ static att_status partner(judging *w, answer *a)
     if (!e.bad || w->explained || att_ctx_kernel(w->x)->class_ != ATT_EXACT)
         return ATT_OK;
     w->explained = true; /* the dictionary looks at the first wrong answer alone */
-    status = att_error_judge(a->profile, &a->o.got, NULL, w->u, &e);
-    if (status == ATT_OK)
-        parity_diagnose(w->x, a->in, &a->o.got, &a->o.got_lse, w->u, !e.bad);
-    return status;
+    parity_diagnose(w->x, a->in, &a->o, w->u, &e, true);
+    return ATT_OK;
 }
 
 static att_status ask(judging *w, parity_inputs *in, bool held, answer *a)

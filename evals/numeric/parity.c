@@ -171,12 +171,9 @@ static att_status judge(att_ctx *x, parity_inputs *in, parity_outputs *o, const 
     if (status != ATT_OK)
         return status;
     record(x, &e);
-    if (!e.bad || att_ctx_kernel(x)->class_ != ATT_EXACT)
-        return ATT_OK;
-    status = att_error_judge(profile, &o->got, NULL, units, &e);
-    if (status == ATT_OK)
-        parity_diagnose(x, in, &o->got, &o->got_lse, units, !e.bad);
-    return status;
+    if (e.bad)
+        parity_diagnose(x, in, o, units, &e, att_ctx_kernel(x)->class_ == ATT_EXACT);
+    return ATT_OK;
 }
 
 static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p,

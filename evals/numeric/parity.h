@@ -125,11 +125,9 @@ int64_t parity_position(const parity_inputs *in, int64_t b, int64_t i);
 /* Pairs times width: what a case costs. */
 double parity_work(const parity_spec *s);
 
-/* --- parity_faults.c, parity_marks.c: name what explains a wrong output.  got: dense
- * [B,Hq,Sq,Dv], got_lse: dense [B,Hq,Sq] or without data; lse_alone: the output is right. */
-void parity_diagnose(att_ctx *x, const parity_inputs *in, const att_tensor *got,
-                     const att_tensor *got_lse, const att_units *units, bool lse_alone);
-void parity_marks(att_ctx *x, const parity_inputs *in, const att_tensor *got,
-                  const att_tensor *got_lse);
+/* --- parity_faults.c: names what explains a wrong output, and where it is wrong first.  e: the
+ * judgement, LSE included; explain: look into the dictionary. */
+void parity_diagnose(att_ctx *x, parity_inputs *in, const parity_outputs *o, const att_units *units,
+                     const att_error *e, bool explain);
 
 #endif

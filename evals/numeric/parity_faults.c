@@ -4,52 +4,20 @@
  * Each row states the case as whoever has that bug reads it; the oracle answers that problem, and
  * the output is judged against the answer by the same numeric rule.  Where it holds, the fault
  * explains the output; its ratio is max |e| / (6 sigma), so smaller explains better and none is
- * over 1.  Several may explain one case (no causality and top-left are one where no row differs).
- * What no problem can state is found by its marks instead (parity_marks.c).  O(faults) oracles, so
- * only the first failing cases of a kernel are looked into. */
+ * over 1.  Several may explain one case (no causality and top-left are one where no row differs);
+ * the kernel's other failing cases decide (core/names.h).  What no problem can state is found by
+ * its marks instead (parity_marks.c).  O(faults) oracles, so only the first failing cases of a
+ * kernel are looked into. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/names.h"
 #include "evals/numeric/parity_faults.h"
 
 #define MOST_CASES 12  /* a kernel and worker */
 #define MOST_WORK  4e6 /* pairs times width of a case */
-
-static void drop_trial(parity_trial *t)
-{
-    void *owned[] = {t->k, t->v, t->out, t->lse, t->allowed, t->mask, t->positions, t->heads};
-
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        free(owned[i]);
-}
-
-/* Judges the output against the oracle's answer to the trial; sigma ratio, NaN = does not hold. */
-static double explains(parity_trial *t, const att_tensor *got, const att_units *units)
-{
-    att_ctx *x = t->x;
-    const att_problem *from = &t->in->plain;
-    int64_t rows = from->batch * from->heads_q * from->q_len;
-    att_profile *profile = NULL;
-    att_error e = {0};
-    double ratio = (double)NAN;
-
-    t->allowed = calloc((size_t)(rows * from->kv_len) + 1, 1);
-    t->out = calloc((size_t)(rows * from->value_dim) + 1, sizeof *t->out);
-    t->lse = calloc((size_t)rows + 1, sizeof *t->lse);
-    if (!t->allowed || !t->out || !t->lse)
-        return ratio;
-    t->p.out.data = t->out;
-    t->p.lse.data = t->lse;
-    const att_variant *oracle = att_ctx_find(x, "reference_f64");
-    if (oracle && att_ctx_call(x, &oracle->part[0], ATT_OP_SELECT, &t->p, t->allowed) == ATT_OK &&
-        att_ctx_oracle(x, ATT_OP_ATTEND, &t->p) == ATT_OK &&
-        att_profile_make(&t->p, t->allowed, t->out, t->lse, units->acc, &profile, NULL) == ATT_OK &&
-        att_error_judge(profile, got, NULL, units, &e) == ATT_OK && !e.bad)
-        ratio = e.sigma_ratio / 6;
-    att_profile_drop(profile);
-    return ratio;
-}
 
 typedef struct looked {
     int cases;
@@ -63,24 +31,93 @@ static att_status make_looked(att_ctx *x, void *arg, void **out)
     return *out ? ATT_OK : ATT_NO_MEMORY;
 }
 
-void parity_diagnose(att_ctx *x, const parity_inputs *in, const att_tensor *got,
-                     const att_tensor *got_lse, const att_units *units, bool lse_alone)
+void parity_name(again *g, const char *fault, double ratio, const char *text)
+{
+    size_t at = 0;
+
+    while (at < g->named && strcmp(g->name[at].fault, fault) != 0)
+        at++;
+    if (at == PARITY_NAMES || (at < g->named && g->name[at].ratio <= ratio + 1e-6))
+        return; /* of one fault's readings the best, of equal ones the first */
+    g->named += at == g->named;
+    for (; at > 0 && g->name[at - 1].ratio > ratio + 1e-6; at--) /* equal faults: as they came */
+        g->name[at] = g->name[at - 1];
+    g->name[at] = (parity_found){.fault = fault, .ratio = ratio};
+    snprintf(g->name[at].text, sizeof g->name[at].text, "%s", text);
+}
+
+static void say_names(const again *g)
+{
+    for (size_t i = 0; i < g->named; i++)
+        att_ctx_diagnose(g->x, g->name[i].fault, g->name[i].ratio, g->name[i].text);
+    if (g->named == 0)
+        att_ctx_diagnose(g->x, ATT_UNKNOWN, (double)INFINITY,
+                         "nothing in the dictionary explains it");
+}
+
+/* What calls beyond the first show; false: they tell what the cause is, or nothing can be told. */
+static bool repeats(const parity_outputs *o, again *g)
+{
+    if (!parity_call_again(o, g))
+        return false;
+    if (g->unsteady)
+        parity_name(g, "nondeterministic", 0,
+                    "the same call again gives another result: threads that race, memory read "
+                    "before it is set, or state kept between calls");
+    else if (g->reads_output)
+        parity_name(g, "output_read", 0,
+                    "the result depends on what the output holds before the call");
+    return !g->unsteady && !g->reads_output;
+}
+
+static void look_into(att_ctx *x, parity_inputs *in, const parity_outputs *o,
+                      const att_units *units)
+{
+    again g = {.x = x, .in = in, .units = units};
+    att_error e;
+
+    if (parity_profile(x, in, units->acc, &g.profile) == ATT_OK &&
+        att_error_judge(g.profile, &o->got, NULL, units, &e) == ATT_OK && repeats(o, &g)) {
+        if (e.bad) {
+            parity_explain(&o->got, &e, &g);
+            parity_moves(&o->got, &g);
+        }
+        parity_marks(in, o, &g);
+    }
+    say_names(&g);
+    parity_again_drop(&g);
+}
+
+/* Has this kernel been looked into less often than is enough? */
+static looked *turn(att_ctx *x)
 {
     void *count = NULL;
     char key[160];
 
     snprintf(key, sizeof key, "run:parity looked at %s", att_ctx_kernel(x)->name);
-    if (parity_work(&in->spec) > MOST_WORK ||
-        att_ctx_shared(x, key, make_looked, NULL, free, &count) != ATT_OK ||
-        ((looked *)count)->cases++ >= MOST_CASES)
-        return;
-    parity_marks(x, in, got, got_lse);
-    for (const parity_fault *f = parity_faults; f->name && !lse_alone; f++) {
-        parity_trial t = {.x = x, .in = in, .p = in->plain};
-        t.heads = calloc((size_t)in->spec.hq + 1, sizeof *t.heads);
-        double ratio = t.heads && f->read(&t) ? explains(&t, got, units) : (double)NAN;
-        if (!isnan(ratio))
-            att_ctx_diagnose(x, f->name, ratio, f->text);
-        drop_trial(&t);
-    }
+    if (att_ctx_shared(x, key, make_looked, NULL, free, &count) != ATT_OK)
+        return NULL;
+    return ((looked *)count)->cases++ < MOST_CASES ? count : NULL;
+}
+
+static void say_first(att_ctx *x, const att_error *e)
+{
+    char text[240], place[32] = "whole row";
+
+    if (e->at[3] >= 0)
+        snprintf(place, sizeof place, "d=%lld", (long long)e->at[3]);
+    else if (strcmp(e->what, "lse") == 0)
+        snprintf(place, sizeof place, "LSE");
+    snprintf(text, sizeof text, "b=%lld h=%lld i=%lld %s: got %.9g, want %.9g +- %.3g, ratio %.3g",
+             (long long)e->at[0], (long long)e->at[1], (long long)e->at[2], place, e->got, e->want,
+             e->allowed, e->ratio);
+    att_ctx_diagnose(x, "first_bad", e->ratio, text);
+}
+
+void parity_diagnose(att_ctx *x, parity_inputs *in, const parity_outputs *o, const att_units *units,
+                     const att_error *e, bool explain)
+{
+    if (explain && parity_work(&in->spec) <= MOST_WORK && turn(x))
+        look_into(x, in, o, units);
+    say_first(x, e);
 }

@@ -56,6 +56,14 @@ static bool zero_is_off(parity_trial *t)
     return zero;
 }
 
+static bool no_future(parity_trial *t) /* a right window of 0 */
+{
+    bool open = t->p.window_left < 0 && t->p.window_right < 0 && is(t->in, ATT_CAUSAL_NONE);
+
+    t->p.window_right = 0;
+    return open;
+}
+
 static bool no_window(parity_trial *t)
 {
     bool windowed = t->p.window_left >= 0 || t->p.window_right >= 0;
@@ -74,12 +82,6 @@ static bool twice_scaled(parity_trial *t)
 {
     t->p.scale = att_scale(&t->p) * att_scale(&t->p);
     return true;
-}
-
-static bool base_two(parity_trial *t) /* exact where nothing follows the dot product */
-{
-    t->p.scale = att_scale(&t->p) * 0x1.62e42fefa39efp-1;
-    return !(t->p.softcap > 0) && !t->p.bias.data && !t->p.alibi_slopes.data;
 }
 
 static bool no_cap(parity_trial *t)
@@ -136,18 +138,6 @@ static float geometric(const parity_trial *t, int64_t h)
 static bool slopes_geometric(parity_trial *t)
 {
     return t->p.alibi_slopes.data && parity_heads_as(t, geometric, &t->p.alibi_slopes);
-}
-
-static float pads(const parity_trial *t, int64_t h)
-{
-    (void)h;
-    return logf((float)(15 - (t->p.kv_len + 15) % 16));
-}
-
-/* n pad lanes of score 0 are a sink of logit ln n, as long as it alone is asked for. */
-static bool pad_lanes(parity_trial *t)
-{
-    return t->p.kv_len % 16 && !t->p.sinks.data && parity_heads_as(t, pads, &t->p.sinks);
 }
 
 /* K and V with a head for each query head, chosen by `of`. */
@@ -273,13 +263,6 @@ static void open_fours(const parity_trial *t, int64_t b, int64_t i, uint8_t *row
     parity_close_from(t, row, (parity_position(t->in, b, i) | 3) + 1);
 }
 
-static void open_tile(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
-{
-    int64_t end = parity_position(t->in, b, i) + 1;
-
-    parity_close_from(t, row, end > 0 ? (end + 31) / 32 * 32 : 0);
-}
-
 static void invert(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
 {
     for (int64_t j = 0; j < t->p.kv_len; j++)
@@ -312,11 +295,6 @@ static bool fours(parity_trial *t)
     return aligned(t) && parity_redraw(t, true, open_fours);
 }
 
-static bool straddling(parity_trial *t)
-{
-    return aligned(t) && parity_redraw(t, true, open_tile);
-}
-
 static bool mask_inverted(parity_trial *t)
 {
     return t->p.mask.data && is(t->in, ATT_CAUSAL_NONE) && t->p.window_left < 0 &&
@@ -326,40 +304,41 @@ static bool mask_inverted(parity_trial *t)
 /* ---------------------------------------------------------------------- the dictionary */
 
 const parity_fault parity_faults[] = {
-    {"causal_top_left", "mask anchored top-left although bottom-right is asked for", top_left},
+    {"causal_top_left", "mask anchored top-left although bottom-right is asked for", top_left,
+     NULL},
     {"causal_bottom_right", "mask anchored bottom-right although top-left is asked for",
-     bottom_right},
-    {"causal_needs_mask", "no causality", not_causal},
-    {"causal_per_4_rows", "causal limit of the last of four rows", fours},
-    {"straddling_tile_unmasked", "causal limit rounded up to a tile of 32", straddling},
-    {"window_off_by_one", "one key fewer to the left", key_fewer},
-    {"window_one_more", "one key more to the left", key_more},
-    {"window_right_off_by_one", "one key fewer to the right", right_fewer},
-    {"zero_window", "a left window of 0 taken as none", zero_is_off},
-    {"window_ignored", "no window", no_window},
-    {"scale_missing", "logits not scaled", no_scale},
-    {"scale_twice", "logits scaled twice", twice_scaled},
-    {"log2e_missing", "2^s in place of e^s", base_two},
-    {"softcap_ignored", "no softcap", no_cap},
-    {"sinks_ignored", "no sinks", no_sinks},
-    {"mask_ignored", "no mask", no_mask},
-    {"mask_inverted", "nonzero of the mask taken as forbidden", mask_inverted},
-    {"mask_head_dim_ignored", "mask of another head", mask_by_batch},
-    {"bias_ignored", "no bias", no_bias},
-    {"alibi_ignored", "no ALiBi", no_alibi},
-    {"alibi_nonpow2", "ALiBi slopes as for a power of two of heads", slopes_geometric},
-    {"gqa_tile_order", "key/value heads tiled instead of grouped", heads_tiled},
-    {"gqa_pad_crosses_kv", "tiles of four query heads read one key/value head", heads_by_fours},
-    {"pad_lanes_in_denominator", "pad lanes of a tile of 16 in the denominator", pad_lanes},
-    {"last_seq_lane", "the last packed sequence has no keys", last_sequence},
-    {"last_key_dropped", "the last key left out", last_key},
-    {"first_key_dropped", "the first key left out", first_key},
+     bottom_right, NULL},
+    {"causal_needs_mask", "no causality", not_causal, NULL},
+    {"causal_per_4_rows", "causal limit of the last of four rows", fours, NULL},
+    {"window_off_by_one", "one key fewer to the left", key_fewer, NULL},
+    {"window_one_more", "one key more to the left", key_more, NULL},
+    {"window_right_off_by_one", "one key fewer to the right", right_fewer, NULL},
+    {"zero_window", "a left window of 0 taken as none", zero_is_off, NULL},
+    {"window_becomes_causal", "no keys after the query although nothing forbids them", no_future,
+     NULL},
+    {"window_ignored", "no window", no_window, NULL},
+    {"scale_missing", "logits not scaled", no_scale, NULL},
+    {"scale_twice", "logits scaled twice", twice_scaled, NULL},
+    {"softcap_ignored", "no softcap", no_cap, NULL},
+    {"sinks_ignored", "no sinks", no_sinks, NULL},
+    {"mask_ignored", "no mask", no_mask, NULL},
+    {"mask_inverted", "nonzero of the mask taken as forbidden", mask_inverted, NULL},
+    {"mask_head_dim_ignored", "mask of another head", mask_by_batch, NULL},
+    {"bias_ignored", "no bias", no_bias, NULL},
+    {"alibi_ignored", "no ALiBi", no_alibi, NULL},
+    {"alibi_nonpow2", "ALiBi slopes as for a power of two of heads", slopes_geometric, NULL},
+    {"gqa_tile_order", "key/value heads tiled instead of grouped", heads_tiled, NULL},
+    {"gqa_pad_crosses_kv", "tiles of four query heads read one key/value head", heads_by_fours,
+     NULL},
+    {"last_seq_lane", "the last packed sequence has no keys", last_sequence, NULL},
+    {"last_key_dropped", "the last key left out", last_key, NULL},
+    {"first_key_dropped", "the first key left out", first_key, NULL},
     {"block_level_causal", "causality by blocks: a query's own block in full",
-     parity_read_block_causal},
+     parity_read_block_causal, NULL},
     {"block_mask_head_broadcast", "a block mask shared by heads left out",
-     parity_read_shared_blocks_off},
-    {"block_mask_ignored", "no block mask", parity_read_blocks_off},
+     parity_read_shared_blocks_off, NULL},
+    {"block_mask_ignored", "no block mask", parity_read_blocks_off, NULL},
     {"alibi_half_offset", "no slope for the heads after the largest power of two",
-     parity_read_slopes_cut},
+     parity_read_slopes_cut, NULL},
     {0},
 };

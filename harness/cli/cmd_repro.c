@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/env.h"
+#include "core/names.h"
 #include "core/record.h"
 #include "core/run.h"
 #include "core/verdict.h"
@@ -50,17 +51,20 @@ static void print_metric(const att_metric *m)
 
 static void print_record(const att_record *r)
 {
+    char line[512];
+
     printf("%s  %s\n", att_outcome_name(r->status), r->line);
     if (r->reason)
         printf("  %s\n", r->reason);
+    for (size_t i = 0; i < r->n_diagnoses; i++) {
+        att_diagnosis_line(&r->diagnoses[i], line, sizeof line);
+        printf("  %s\n", line);
+    }
     for (size_t i = 0; i < r->n_metrics; i++)
         print_metric(&r->metrics[i]);
     for (size_t i = 0; i < r->n_items; i++)
         printf("  item %zu: %s  score %.4g  at %.3g  %s\n", i, r->items[i].hit ? "hit" : "miss",
                r->items[i].score, r->items[i].at, r->items[i].note ? r->items[i].note : "");
-    for (size_t i = 0; i < r->n_diagnoses; i++)
-        printf("  looks like %s (ratio %.3g): %s\n", r->diagnoses[i].fault, r->diagnoses[i].ratio,
-               r->diagnoses[i].text);
     if (r->smallest)
         printf("  smallest case that fails alike:\n  attest repro '%s'\n", r->smallest);
 }

@@ -5,14 +5,22 @@
 
 #include "core/result.h"
 
-/* One bug.  A failing case with diagnoses names it rightly where the bug's own name is among the
- * first two, wrongly where another name stands first and explains the output (ratio at most 1). */
+#define ATT_ZOO_NAMES 2
+
+/* What the names that a kernel's failing cases agree on (core/names.h) say of a bug: rightly named
+ * where its own name, or that of its class (kernels/zoo/called.def), is among the first two;
+ * wrongly where another is believed; otherwise nothing is said. */
+typedef enum att_zoo_verdict { ATT_ZOO_UNKNOWN = 0, ATT_ZOO_RIGHT, ATT_ZOO_WRONG } att_zoo_verdict;
+
 typedef struct att_zoo_bug {
     const att_kernel *kernel;
-    size_t judged, failed, diagnosed, right, wrong;
-    const char *by_measure; /* the measure that caught it first; NULL = missed */
-    const char *by_metric;  /* what it broke there most often: a metric, crash or timeout */
-    const char *as;         /* the first wrong name */
+    size_t judged, failed, looked;   /* cases; looked into by the dictionary */
+    const char *by_measure;          /* the measure that caught it first; NULL = missed */
+    const char *by_metric;           /* what it broke there most often: a metric, crash or
+                                        timeout */
+    const char *name[ATT_ZOO_NAMES]; /* the names believed, best first; NULL = none */
+    size_t explained[ATT_ZOO_NAMES]; /* cases */
+    att_zoo_verdict verdict;
 } att_zoo_bug;
 
 /* The bugs of one class: what the summary of a zoo kernel says before its colon. */
@@ -38,9 +46,6 @@ att_status att_zoo_score_make(const att_result *result, const att_kernel *const 
                               att_zoo_score *out);
 void att_zoo_score_drop(att_zoo_score *score);
 
-/* Did most of what was said of it name it, or something else? */
-bool att_zoo_named(const att_zoo_bug *bug);
-bool att_zoo_misnamed(const att_zoo_bug *bug);
 /* fail, crash, timeout */
 bool att_zoo_failed(const att_record *record);
 

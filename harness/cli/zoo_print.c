@@ -21,17 +21,22 @@ static void put_classes(const att_zoo_score *t)
 
 static void put_row(const att_zoo_bug *b)
 {
+    static const char *const said[] = {"unknown", "right", "wrong"};
+
     fputs("{\"by\":", stdout);
     att_json_put_text(stdout, b->by_metric ? b->by_metric : "");
     fputs(",\"by_eval\":", stdout);
     att_json_put_text(stdout, b->by_measure ? b->by_measure : "");
-    printf(",\"cases\":%zu,\"caught\":%s,\"class\":\"%.*s\",\"diagnosed\":%zu,\"failed\":%zu,"
-           "\"id\":\"%s\",\"named\":%s,\"named_as\":",
+    printf(",\"cases\":%zu,\"caught\":%s,\"class\":\"%.*s\",\"failed\":%zu,\"id\":\"%s\","
+           "\"looked_into\":%zu,\"named\":\"%s\",\"names\":[",
            b->judged, b->failed ? "true" : "false", (int)strcspn(b->kernel->summary, ":"),
-           b->kernel->summary, b->diagnosed, b->failed, b->kernel->name,
-           att_zoo_named(b) ? "true" : "false");
-    att_json_put_text(stdout, att_zoo_misnamed(b) ? b->as : "");
-    printf(",\"named_right\":%zu,\"named_wrong\":%zu,\"source\":", b->right, b->wrong);
+           b->kernel->summary, b->failed, b->kernel->name, b->looked, said[b->verdict]);
+    for (size_t i = 0; i < ATT_ZOO_NAMES && b->name[i]; i++) {
+        printf("%s{\"explained\":%zu,\"fault\":", i ? "," : "", b->explained[i]);
+        att_json_put_text(stdout, b->name[i]);
+        putchar('}');
+    }
+    fputs("],\"source\":", stdout);
     att_json_put_text(stdout, b->kernel->source ? b->kernel->source : "");
     putchar('}');
 }
@@ -59,17 +64,17 @@ void att_zoo_print_json(const att_zoo_score *t)
 
 static void print_bug(const att_zoo_bug *b)
 {
-    char by[64] = "MISSED", named[80] = "-";
+    static const char *const said[] = {"unknown", "yes", "WRONGLY"};
+    char by[64] = "MISSED";
 
     if (b->failed)
         snprintf(by, sizeof by, "%s %s", b->by_measure, b->by_metric);
-    if (att_zoo_named(b))
-        snprintf(named, sizeof named, "yes, %zu/%zu", b->right, b->diagnosed);
-    else if (att_zoo_misnamed(b))
-        snprintf(named, sizeof named, "WRONGLY, as %s %zu/%zu", b->as, b->wrong, b->diagnosed);
-    printf("%-26s %-18.*s %5zu/%-5zu %-26s %s\n", b->kernel->name,
+    printf("%-26s %-18.*s %5zu/%-5zu %-26s %s", b->kernel->name,
            (int)strcspn(b->kernel->summary, ":"), b->kernel->summary, b->failed, b->judged, by,
-           named);
+           said[b->verdict]);
+    for (size_t i = 0; i < ATT_ZOO_NAMES && b->name[i]; i++)
+        printf("%s %s %zu/%zu", i ? "," : ":", b->name[i], b->explained[i], b->looked);
+    putchar('\n');
 }
 
 void att_zoo_print_text(const att_zoo_score *t)

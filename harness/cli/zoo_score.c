@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/names.h"
 #include "zoo.h"
 
 #define MOST_METRICS 48
@@ -15,16 +16,6 @@ typedef struct tally {
 bool att_zoo_failed(const att_record *r)
 {
     return r->status == ATT_FAIL || r->status == ATT_CRASH || r->status == ATT_TIMEOUT;
-}
-
-bool att_zoo_named(const att_zoo_bug *b)
-{
-    return b->right > 0 && b->right >= b->wrong;
-}
-
-bool att_zoo_misnamed(const att_zoo_bug *b)
-{
-    return b->wrong > b->right;
 }
 
 static const char *first_violated(const att_record *r)
@@ -59,21 +50,38 @@ static const char *tally_most(const tally *t)
     return t->n ? t->name[best] : NULL;
 }
 
-static void count_names(const att_record *r, att_zoo_bug *b)
-{
-    bool right = false;
+#define ATT_CALLED(bug, fault) {#bug, fault},
+static const struct {
+    const char *bug, *fault;
+} called[] = {
+#include "zoo/called.def"
+};
 
-    if (r->n_diagnoses == 0)
-        return;
-    b->diagnosed++;
-    for (size_t d = 0; d < r->n_diagnoses && d < 2; d++)
-        right |= strcmp(r->diagnoses[d].fault, b->kernel->name) == 0;
-    b->right += right;
-    if (right || !(r->diagnoses[0].ratio <= 1))
-        return;
-    b->wrong++;
-    if (!b->as)
-        b->as = r->diagnoses[0].fault;
+static bool is_called(const char *bug, const char *fault)
+{
+    bool is = strcmp(bug, fault) == 0;
+
+    for (size_t i = 0; i < sizeof called / sizeof *called; i++)
+        is |= strcmp(called[i].bug, bug) == 0 && strcmp(called[i].fault, fault) == 0;
+    return is;
+}
+
+static att_status count_names(const att_result *result, att_zoo_bug *b)
+{
+    att_names names;
+    att_status status = att_names_of(result, b->kernel->name, &names);
+
+    b->looked = names.looked;
+    for (size_t i = 0; i < names.n && i < ATT_ZOO_NAMES && att_name_believed(&names.name[i]); i++) {
+        b->name[i] = names.name[i].fault;
+        b->explained[i] = names.name[i].explained;
+        if (is_called(b->kernel->name, b->name[i]))
+            b->verdict = ATT_ZOO_RIGHT;
+    }
+    if (b->name[0] && b->verdict != ATT_ZOO_RIGHT)
+        b->verdict = ATT_ZOO_WRONG;
+    att_names_drop(&names);
+    return status;
 }
 
 static void count_bug(const att_result *result, att_zoo_bug *b, size_t *lost)
@@ -95,7 +103,6 @@ static void count_bug(const att_result *result, att_zoo_bug *b, size_t *lost)
             b->by_measure = r->measure;
         if (strcmp(b->by_measure, r->measure) == 0)
             tally_add(&broken, first_violated(r));
-        count_names(r, b);
     }
     b->by_metric = tally_most(&broken);
     *lost += b->failed ? 0 : not_run;
@@ -143,7 +150,7 @@ static void count_class(const att_zoo_bug *b, att_zoo_score *t)
         t->classes[t->n_classes++] = (att_zoo_class){.name = name, .length = length};
     t->classes[i].bugs++;
     t->classes[i].caught += b->failed > 0;
-    t->classes[i].named += att_zoo_named(b);
+    t->classes[i].named += b->verdict == ATT_ZOO_RIGHT;
 }
 
 att_status att_zoo_score_make(const att_result *result, const att_kernel *const *zoo,
@@ -166,10 +173,14 @@ att_status att_zoo_score_make(const att_result *result, const att_kernel *const 
             continue;
         b->kernel = zoo[i];
         count_bug(result, b, &out->lost);
+        if (count_names(result, b) != ATT_OK) {
+            att_zoo_score_drop(out);
+            return ATT_NO_MEMORY;
+        }
         count_class(b, out);
         out->caught += b->failed > 0;
-        out->named += att_zoo_named(b);
-        out->misnamed += att_zoo_misnamed(b);
+        out->named += b->verdict == ATT_ZOO_RIGHT;
+        out->misnamed += b->verdict == ATT_ZOO_WRONG;
         out->n++;
     }
     count_right(result, zoo, out);

@@ -113,6 +113,8 @@ static att_status finish(runner *x, size_t i, att_record *r, bool journaled, att
     return status;
 }
 
+#define ATT_DEADLOCK "deadlock"
+
 /* A case that ended without a record of its own. */
 static att_status finish_dead(runner *x, size_t i, att_outcome outcome, int number,
                               const char *reason, double seconds, att_why *why)
@@ -125,6 +127,10 @@ static att_status finish_dead(runner *x, size_t i, att_outcome outcome, int numb
     r.signal = number;
     r.reason = strdup(reason);
     r.seconds = seconds;
+    if (strncmp(reason, ATT_DEADLOCK, sizeof ATT_DEADLOCK - 1) == 0 &&
+        (r.diagnoses = calloc(1, sizeof *r.diagnoses)))
+        r.diagnoses[r.n_diagnoses++] = (att_diagnosis){
+            .fault = strdup(ATT_DEADLOCK), .text = strdup("every thread waits for another")};
     return finish(x, i, &r, outcome == ATT_NOT_RUN, why);
 }
 
@@ -254,7 +260,7 @@ static att_status bury(runner *x, lane *l, bool hung, att_why *why)
     if (hung)
         snprintf(reason, sizeof reason, "no answer for %.1f s", seconds);
     else if (number == SIGALRM) { /* by core/watch */
-        snprintf(reason, sizeof reason, "deadlock: every thread waits for another");
+        snprintf(reason, sizeof reason, ATT_DEADLOCK ": every thread waits for another");
         hung = true;
         number = 0;
     } else if (number)
