@@ -58,6 +58,9 @@ PLUGINS    := $(PLUGIN_SRC:%.c=$(B)/%.so)
 LIB        := $(B)/libattest.a
 ATTEST     := $(if $(CLI_SRC),$(B)/attest)
 
+# Builds on all processors, where make was not told how many jobs it may have.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 all: $(LIB) $(ATTEST) $(PLUGINS) ## build the program: build/release/attest
 
 deps: ## install Debian packages and fetch the language model
@@ -67,7 +70,8 @@ deps: ## install Debian packages and fetch the language model
 model: ## fetch and check the language model alone
 	@ci/scripts/model.sh $(MODEL)
 
-eval: all model ## the release evaluation: a verdict on every kernel, reports in runs/latest
+eval: model ## the release evaluation: a verdict on every kernel, reports in runs/latest
+	@$(MAKE) --no-print-directory $(JOBS) all
 	$(ATTEST) run --suite release
 
 gate: all ## what a pull request must pass, under a minute
@@ -83,7 +87,8 @@ mutants: all ## small wrong changes of our own kernels: how many does the gate s
 bench: all ## how fast the kernels and the model's forward pass are
 	$(ATTEST) bench
 
-test: all $(TESTS) ## every unit test and source check; last line: N passed, N failed, N skipped
+test: ## every unit test and source check; last line: N passed, N failed, N skipped
+	@$(MAKE) --no-print-directory $(JOBS) all $(TESTS)
 	@ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh \
 	  ci/tests/test_checks.sh
 
