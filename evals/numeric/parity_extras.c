@@ -172,17 +172,30 @@ static double bias_value(const parity_spec *s, att_rng *rng, int64_t b, int64_t 
     return x;
 }
 
+/* Mostly that of q; some kinds in another float type, which the contract allows. */
+static int32_t bias_dtype(const parity_spec *s)
+{
+    const bool narrow = s->dtype == ATT_F16 || s->dtype == ATT_BF16;
+
+    if (parity_is(s->bias, "lowest") || s->dtype == ATT_F64)
+        return ATT_F32;
+    if (parity_is(s->bias, "batch") || parity_is(s->bias, "rows"))
+        return narrow ? ATT_F32 : s->dtype;
+    if (parity_is(s->bias, "column"))
+        return s->dtype == ATT_F16 ? ATT_BF16 : ATT_F16;
+    return s->dtype;
+}
+
 static bool make_bias(parity_inputs *in, att_rng *rng)
 {
     const parity_spec *s = &in->spec;
-    bool wide = parity_is(s->bias, "lowest") || s->dtype == ATT_F64;
     int64_t n[4];
     att_tensor *t = &in->given.bias;
 
     if (parity_is(s->bias, "none"))
         return true;
     extents(s, s->bias, n);
-    if (!make_tensor(in, layout_of(s), wide ? ATT_F32 : s->dtype, n[0], n[1], n[2], n[3], t))
+    if (!make_tensor(in, layout_of(s), bias_dtype(s), n[0], n[1], n[2], n[3], t))
         return false;
     for (int64_t b = 0; b < n[0]; b++)
         for (int64_t h = 0; h < n[1]; h++)
