@@ -114,7 +114,12 @@ typedef struct att_recur {
     att_tensor z_out;
 } att_recur;
 
-/* Gradients (ATT_OP_ATTEND_BACKWARD).  Inputs: dout, and the forward's out and lse (problem). */
+/* Gradients of sum(dout * out) (ATT_OP_ATTEND_BACKWARD).  Inputs: dout, and the forward's out and
+ * lse (problem), which a kernel may use or recompute.  dk and dv sum over the query heads of a
+ * group, dbias where the bias broadcasts.  Only allowed pairs count: a row without keys, a key
+ * that no query may see and a bias that no pair reads get +0, whatever their inputs hold.  dbias is
+ * written whole, the others within the lengths only.  Shapes as those of q, k, v and bias, strides
+ * their own. */
 typedef struct att_grad {
     att_tensor dout; /* as out */
     att_tensor dq, dk, dv;

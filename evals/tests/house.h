@@ -17,10 +17,10 @@ static att_registry *registry;
 static att_host host;
 static att_shelf shelf;
 
-/* The variants, and after them `made`, at most 8 kernels that end with NULL (NULL = none). */
+/* The variants, and after them `made`, at most 24 kernels that end with NULL (NULL = none). */
 static void house_open(int threads, const att_kernel *const *made)
 {
-    static const att_kernel *kernels[96];
+    static const att_kernel *kernels[112];
     const att_kernel_tables *t = att_kernel_table(NULL);
     att_why why = {""};
     size_t n = 0;
@@ -28,7 +28,7 @@ static void house_open(int threads, const att_kernel *const *made)
     for (; n < 87 && t->kernels[n]; n++)
         kernels[n] = t->kernels[n];
     CU_ASSERT_PTR_NULL_FATAL(t->kernels[n]);
-    for (size_t i = 0; made && made[i] && i < 8; i++)
+    for (size_t i = 0; made && made[i] && i < 24; i++)
         kernels[n++] = made[i];
     kernels[n] = NULL;
     const att_tables tables = {.kernels = kernels,

@@ -2,9 +2,9 @@
 /* Guarded memory by mmap: [no access][slack 0xff | data | slack 0xff][no access].
  *
  * aligned: data starts on 64 bytes, at least 64 pattern bytes on each side, then the pages without
- * access; flush: data ends at the second one; loose: with 0 for 0xff and 64 KiB for 64 bytes.  A
- * page costs 4 KiB however small the buffer is; what is gained is that a single byte read past the
- * end stops the process at the very instruction. */
+ * access; flush: data ends at the second one; front: data starts at the first; loose: with 0 for
+ * 0xff and 64 KiB for 64 bytes.  A page costs 4 KiB however small the buffer is; what is gained is
+ * that a single byte read past the end stops the process at the very instruction. */
 #include "base/mem.h"
 
 #include <stdint.h>
@@ -56,17 +56,43 @@ bool att_guard_make(att_guard *out, size_t bytes, att_placement placement)
         return false;
     }
     memset(start, guard.pattern, pages);
-    guard.data = placement == ATT_PLACE_FLUSH ? start + pages - bytes : start + zone;
+    guard.data = placement == ATT_PLACE_FLUSH   ? start + pages - bytes
+                 : placement == ATT_PLACE_FRONT ? start
+                                                : start + zone;
     *out = guard;
     return true;
 }
 
-static size_t unlike(unsigned char pattern, const unsigned char *from, const unsigned char *to)
+/* What red-zone byte `at` holds while nobody writes there. */
+static unsigned char idle(const att_guard *guard, const unsigned char *at)
+{
+    const size_t n = guard->canary_bytes;
+
+    if (n == 0)
+        return guard->pattern;
+    return guard->canary[((uintptr_t)at - (uintptr_t)guard->data) & (n - 1)];
+}
+
+void att_guard_arm(att_guard *guard, const void *unit, size_t bytes)
+{
+    size_t inside;
+
+    if (!guard->map || bytes == 0 || bytes > sizeof guard->canary || (bytes & (bytes - 1)) != 0)
+        return;
+    memcpy(guard->canary, unit, bytes);
+    guard->canary_bytes = bytes;
+    unsigned char *start = inner(guard, &inside), *data = guard->data;
+    for (unsigned char *at = start; at < start + inside; at++)
+        if (at < data || at >= data + guard->bytes)
+            *at = idle(guard, at);
+}
+
+static size_t unlike(const att_guard *guard, const unsigned char *from, const unsigned char *to)
 {
     size_t n = 0;
 
     for (; from < to; from++)
-        n += *from != pattern;
+        n += *from != idle(guard, from);
     return n;
 }
 
@@ -77,18 +103,30 @@ size_t att_guard_changed(const att_guard *guard)
     if (!guard->map)
         return 0;
     const unsigned char *start = inner(guard, &bytes), *data = guard->data;
-    return unlike(guard->pattern, start, data) +
-           unlike(guard->pattern, data + guard->bytes, start + bytes);
+    return unlike(guard, start, data) + unlike(guard, data + guard->bytes, start + bytes);
+}
+
+size_t att_guard_changed_before(const att_guard *guard, size_t *farthest)
+{
+    size_t bytes;
+
+    *farthest = 0;
+    if (!guard->map)
+        return 0;
+    const unsigned char *start = inner(guard, &bytes), *data = guard->data;
+    for (const unsigned char *at = start; at < data && !*farthest; at++)
+        if (*at != idle(guard, at))
+            *farthest = (size_t)(data - at);
+    return unlike(guard, start, data);
 }
 
 size_t att_guard_written(const att_guard *guard)
 {
-    size_t bytes;
+    size_t n = att_guard_changed(guard);
 
-    if (!guard->map)
-        return 0;
-    const unsigned char *start = inner(guard, &bytes);
-    return unlike(guard->pattern, start, start + bytes);
+    for (size_t i = 0; guard->map && i < guard->bytes; i++)
+        n += ((const unsigned char *)guard->data)[i] != guard->pattern;
+    return n;
 }
 
 void att_guard_freeze(att_guard *guard, bool frozen)

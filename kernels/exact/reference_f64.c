@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "reference_accept.h"
+#include "reference_backward.h"
 #include "reference_other.h"
 
 /* Room in scratch, in doubles. */
@@ -37,6 +38,8 @@ static int room_size(const att_problem *p, att_op op, size_t *doubles)
 
     if (op == ATT_OP_RECUR)
         n = ref_state_doubles(p);
+    if (op == ATT_OP_ATTEND_BACKWARD && !ref_back_size(p, &n))
+        return 0;
     if (op == ATT_OP_ATTEND &&
         (add_product(&n, p->kv_len, p->head_dim) || add_product(&n, p->kv_len, p->value_dim) ||
          add_product(&n, 1, p->head_dim) || add_product(&n, 2, p->kv_len) ||
@@ -159,6 +162,13 @@ static att_status select_pairs(const att_kernel *self, const att_problem *p,
     return ATT_OK;
 }
 
+static att_status attend_backward(const att_kernel *self, const att_problem *p,
+                                  const att_scratch *scratch)
+{
+    (void)self;
+    return ref_backward(p, scratch->data);
+}
+
 static att_status recur(const att_kernel *self, const att_problem *p, const att_scratch *scratch)
 {
     (void)self;
@@ -199,8 +209,11 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
     if (p->batch < 0 || p->heads_q < 0 || p->q_len < 0 || p->kv_len < 0 || p->head_dim < 1 ||
         p->value_dim < 1)
         return refuse(why, ATT_INVALID, "a negative length or an empty head");
-    if (op == ATT_OP_ATTEND || op == ATT_OP_SELECT || op == ATT_OP_RECUR)
+    if (op == ATT_OP_ATTEND || op == ATT_OP_SELECT || op == ATT_OP_RECUR ||
+        op == ATT_OP_ATTEND_BACKWARD)
         wrong = ref_contradiction(p, op);
+    if (op == ATT_OP_ATTEND_BACKWARD && !wrong)
+        wrong = ref_back_contradiction(p);
     if (op == ATT_OP_RECUR && !p->recur)
         wrong = "recur without its section";
     else if (op == ATT_OP_RECUR && (p->recur->rule < 0 || p->recur->rule > ATT_RULE_SSD))
@@ -212,11 +225,16 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
         wrong = "merge without its section";
     if (wrong)
         return refuse(why, ATT_INVALID, wrong);
+    if (op == ATT_OP_ATTEND_BACKWARD) {
+        const char *lacks = ref_back_lacks(p);
+        return lacks ? refuse(why, ATT_UNSUPPORTED, lacks) : ATT_OK;
+    }
     if (op != ATT_OP_SELECT && !ref_stores(p->out.dtype))
         return refuse(why, ATT_UNSUPPORTED, "writes f64, f32, f16 and bf16 only");
     if (op != ATT_OP_ATTEND && op != ATT_OP_SELECT && op != ATT_OP_RECUR && op != ATT_OP_ROPE &&
         op != ATT_OP_MERGE)
-        return refuse(why, ATT_UNSUPPORTED, "attend, select, recur, rope and merge only");
+        return refuse(why, ATT_UNSUPPORTED,
+                      "attend, attend_backward, select, recur, rope and merge only");
     return ATT_OK;
 }
 
@@ -245,6 +263,7 @@ const att_kernel att_kernel_reference_f64 = {
     .supports = supports,
     .plan = plan,
     .attend = attend,
+    .attend_backward = attend_backward,
     .recur = recur,
     .select = select_pairs,
     .rope = rope,

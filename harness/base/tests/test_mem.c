@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 
-typedef enum touch { READ_PAST, READ_BEFORE, WRITE_FROZEN, READ_LAST } touch;
+typedef enum touch { READ_PAST, READ_BEFORE, READ_JUST_BEFORE, WRITE_FROZEN, READ_LAST } touch;
 
 /* The signal that ends a child which touches the buffer that way; 0 = it lived. */
 static int signal_of(const att_guard *guard, touch how)
@@ -27,6 +27,8 @@ static int signal_of(const att_guard *guard, touch how)
             seen = bytes[guard->bytes];
         else if (how == READ_BEFORE)
             seen = map[0];
+        else if (how == READ_JUST_BEFORE)
+            seen = bytes[-1];
         else if (how == WRITE_FROZEN)
             bytes[0] = 1;
         else
@@ -109,6 +111,43 @@ static void loose_buffers_lie_in_wide_zeros_that_are_counted(void)
     att_guard_drop(&guard);
 }
 
+static void one_byte_before_a_front_buffer_dies(void)
+{
+    for (size_t bytes = 1; bytes < 9000; bytes = bytes * 3 + 1) {
+        att_guard guard;
+        CU_ASSERT_FATAL(att_guard_make(&guard, bytes, ATT_PLACE_FRONT));
+        CU_ASSERT_EQUAL(signal_of(&guard, READ_LAST), 0);
+        CU_ASSERT_EQUAL(signal_of(&guard, READ_JUST_BEFORE), SIGSEGV);
+        CU_ASSERT_EQUAL(att_guard_changed(&guard), 0);
+        ((unsigned char *)guard.data)[bytes] = 0;
+        CU_ASSERT_EQUAL(att_guard_changed(&guard), 1);
+        att_guard_drop(&guard);
+    }
+}
+
+static void adding_zero_changes_an_armed_red_zone(void)
+{
+    const uint32_t quiet_not = 0x7fa00001u;
+    att_guard guard;
+    size_t farthest = 1;
+
+    CU_ASSERT_FATAL(att_guard_make(&guard, 40, ATT_PLACE_ALIGNED));
+    volatile float *at = guard.data;
+    at[-2] += 0.0f; /* the pattern is a quiet NaN: nothing shows */
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 0);
+    att_guard_arm(&guard, &quiet_not, sizeof quiet_not);
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 0);
+    CU_ASSERT_EQUAL(att_guard_changed_before(&guard, &farthest), 0);
+    CU_ASSERT_EQUAL(farthest, 0);
+    at[-2] += 0.0f;
+    at[10] += 0.0f;
+    CU_ASSERT_EQUAL(att_guard_changed(&guard), 2);
+    CU_ASSERT_EQUAL(att_guard_changed_before(&guard, &farthest), 1);
+    CU_ASSERT(farthest > 4 && farthest <= 8);
+    CU_ASSERT_EQUAL(att_guard_written(&guard), 2);
+    att_guard_drop(&guard);
+}
+
 static void impossible_sizes_are_refused(void)
 {
     att_guard guard;
@@ -132,6 +171,8 @@ int main(void)
          aligned_buffers_start_on_64_bytes_between_counted_red_zones},
         {"loose_buffers_lie_in_wide_zeros_that_are_counted",
          loose_buffers_lie_in_wide_zeros_that_are_counted},
+        {"one_byte_before_a_front_buffer_dies", one_byte_before_a_front_buffer_dies},
+        {"adding_zero_changes_an_armed_red_zone", adding_zero_changes_an_armed_red_zone},
         {"impossible_sizes_are_refused", impossible_sizes_are_refused},
         CU_TEST_INFO_NULL,
     };
