@@ -327,6 +327,15 @@ void att_ctx_why(att_ctx *x, const char *format, ...)
     va_end(args);
 }
 
+void att_ctx_note(att_ctx *x, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(x->note.text, sizeof x->note.text, format, args);
+    va_end(args);
+}
+
 att_why *att_ctx_why_buffer(att_ctx *x)
 {
     return &x->why;
@@ -369,6 +378,20 @@ static att_outcome outcome_of(att_status status)
     }
 }
 
+void att_ctx_conclude(att_ctx *x, att_status status)
+{
+    att_record *record = x->record;
+    const char *text = *x->why.text ? x->why.text : "no reason given";
+    char *reason = NULL;
+
+    record->status = status == ATT_OK && x->failed ? ATT_ERROR : outcome_of(status);
+    if (record->status == ATT_PASS)
+        text = *x->note.text ? x->note.text : NULL;
+    if (text && status == ATT_NO_MEMORY && asprintf(&reason, "out of memory: %s", text) < 0)
+        reason = NULL;
+    record->reason = status == ATT_NO_MEMORY || !text ? reason : strdup(text);
+}
+
 void att_ctx_measure(att_registry *registry, const att_case *c, const att_host *host,
                      const att_options *options, att_shelf *shelf, att_record *record)
 {
@@ -383,14 +406,7 @@ void att_ctx_measure(att_registry *registry, const att_case *c, const att_host *
     att_shelf_keep(shelf, c->group);
     att_status status = att_record_identify(record, c) ? c->eval->run(&x) : ATT_NO_MEMORY;
     record->seconds = att_clock_now() - start;
-    record->status = status == ATT_OK && x.failed ? ATT_ERROR : outcome_of(status);
-    if (record->status != ATT_PASS) {
-        const char *text = *x.why.text ? x.why.text : "no reason given";
-        char *reason = NULL;
-        if (status == ATT_NO_MEMORY && asprintf(&reason, "out of memory: %s", text) < 0)
-            reason = NULL;
-        record->reason = status == ATT_NO_MEMORY ? reason : strdup(text);
-    }
+    att_ctx_conclude(&x, status);
     att_guard_drop(&x.scratch);
     att_arena_drop(&x.arena);
 }

@@ -61,6 +61,8 @@ void att_ctx_diagnose(att_ctx *x, const char *fault, double ratio, const char *t
 /* Why the eval stops with a status other than OK. */
 void att_ctx_why(att_ctx *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 att_why *att_ctx_why_buffer(att_ctx *x);
+/* What stands in the record beside a verdict on what was measured (a shorter case that fails). */
+void att_ctx_note(att_ctx *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* An object shared by the cases of a group in this worker, made on first use (an oracle's answer, a
  * loaded model, a prefilled context).  Key "run:..." lives until the worker ends. */

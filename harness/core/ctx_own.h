@@ -32,7 +32,7 @@ struct att_ctx {
     att_record *record; /* metrics, items and diagnoses are put here */
     att_arena arena;    /* of variants looked up by the eval */
     att_guard scratch;  /* kept between calls of one size: kernels meet it dirty */
-    att_why why;
+    att_why why, note;
     bool failed; /* a measurement was lost: no memory, or a metric of no table */
 };
 
@@ -40,6 +40,8 @@ struct att_ctx {
  * ERROR, FAIL or CRASH with a reason otherwise).  The verdict is another's. */
 void att_ctx_measure(att_registry *r, const att_case *c, const att_host *host,
                      const att_options *options, att_shelf *shelf, att_record *record);
+/* What an eval that ended with `status` leaves in the record: the outcome and its reason. */
+void att_ctx_conclude(att_ctx *x, att_status status);
 /* The identity of a case in a zeroed record: line, id, measure, kernel, params, seed, class. */
 bool att_record_identify(att_record *record, const att_case *c);
 

@@ -45,6 +45,8 @@ typedef struct att_eval {
     const char *group_by; /* parameters, space separated, that make a group beside seed and
                            * (for group_kernel) the kernel; NULL = no sharing */
     bool group_kernel;    /* the kernel is part of the group key */
+    bool apart;    /* runs kernels through att_ctx_apart alone (core/apart.h), and wants a worker
+                    * in which none has run */
     uint32_t ops;  /* 1u << att_op: a glob takes only kernels that offer one of them; 0 = all */
     double chance; /* accuracy by guessing, for the items; NAN = not a probe (may be
                     * overridden by recording metric "chance") */

@@ -39,6 +39,7 @@ typedef struct lane {
     att_pool_worker w;
     size_t next, end; /* the leased cases that are left: next is being measured, if busy */
     bool busy, started;
+    bool used; /* a kernel ran in its worker */
     double since;
 } lane;
 
@@ -211,13 +212,19 @@ static att_status next_lease(runner *x, lane *l, att_why *why)
 static att_status send_case(runner *x, lane *l, att_why *why)
 {
     const char *line = x->plan->cases[l->next].c->line;
+    bool apart = x->plan->cases[l->next].c->eval->apart;
+    int ended;
 
+    if (apart && l->used)
+        att_pool_stop(&l->w, false, &ended);
     for (int tries = 0; tries < 2; tries++) {
         if (!l->w.pid) {
             att_status status = att_pool_start(&x->o->command, &l->w, why);
             if (status != ATT_OK)
                 return status;
+            l->used = false;
         }
+        l->used |= !apart;
         l->since = att_clock_now();
         l->started = false;
         if (att_wire_send(l->w.in, line, strlen(line)) == ATT_OK)

@@ -40,11 +40,27 @@ static double excess(const att_metric *m)
     return fabs(m->value - m->limit) / fmax(fabs(m->limit), DBL_MIN);
 }
 
-static bool holds(const att_metric *m)
+static bool holds(const att_metric *m, double limit)
 {
-    return m->better == ATT_LOWER    ? m->value <= m->limit
-           : m->better == ATT_HIGHER ? m->value >= m->limit
+    return m->better == ATT_LOWER    ? m->value <= limit
+           : m->better == ATT_HIGHER ? m->value >= limit
                                      : false;
+}
+
+/* Whether the metric's limit binds a kernel of the record's class. */
+static bool binds(const att_metric_spec *spec, const att_record *r)
+{
+    return spec && !isnan(spec->limit) && (spec->binds & (1u << r->class_));
+}
+
+bool att_verdict_holds(const att_eval *eval, const att_record *r)
+{
+    for (size_t i = 0; i < r->n_metrics; i++) {
+        const att_metric_spec *spec = spec_of(eval, r->metrics[i].name);
+        if (binds(spec, r) && !holds(&r->metrics[i], spec->limit))
+            return false;
+    }
+    return true;
 }
 
 void att_verdict_case(const att_eval *eval, att_record *r)
@@ -67,10 +83,10 @@ void att_verdict_case(const att_eval *eval, att_record *r)
             end_as(r, ATT_ERROR, &because);
             return;
         }
-        if (!spec || isnan(spec->limit) || !(spec->binds & (1u << r->class_)))
+        if (!binds(spec, r))
             continue;
         m->limit = spec->limit;
-        m->verdict = holds(m);
+        m->verdict = holds(m, m->limit);
         if (m->verdict)
             continue;
         violated++;

@@ -16,6 +16,9 @@
  * table does not know; one with another status keeps it. */
 void att_verdict_case(const att_eval *eval, att_record *r);
 
+/* Whether every metric recorded so far keeps its limit, where that binds the record's class. */
+bool att_verdict_holds(const att_eval *eval, const att_record *r);
+
 /* The probes of a run (records with items and a chance level).  A cell is a measure with its
  * parameters, its seeds pooled.  What passed becomes NO_POWER where dense does not clear chance
  * there; a kernel that declares a margin passes, fails or is INCONCLUSIVE by the interval of its
