@@ -331,7 +331,12 @@ struct att_kernel {
     /* OK, or UNSUPPORTED with a reason.  Must not look at tensor contents. */
     att_status (*supports)(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why);
-    /* Scratch needs; NULL = none.  A plan may be reused while shapes, dtypes and strides stay. */
+    /* Scratch needs; NULL = none.  A plan may be reused, with the same params, while all sizes of
+     * the problem and the shapes, dtypes and strides of q, k, v, out and lse stay.  Everything else
+     * may differ from the problem it was made for and from call to call: addresses and contents,
+     * scale, softcap, causality, windows, lengths, pages; masks, biases, sinks, slopes and
+     * positions may come, change and go.  Nothing that a call is handed (problem, scratch, params)
+     * lives after it, and its outputs are whole when it returns. */
     att_status (*plan)(const att_kernel *self, att_op op, const att_problem *p,
                        const att_value *params, att_plan *out);
     void (*drop)(const att_kernel *self, void *handle);

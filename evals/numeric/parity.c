@@ -12,7 +12,6 @@
 
 #include "core/eval.h"
 #include "evals/numeric/parity.h"
-#include "evals/numeric/parity_own.h"
 
 #include "base/fp.h"
 
@@ -49,15 +48,7 @@ static const att_param params[] = {
 };
 
 static const att_metric_spec metrics[] = {
-#include "evals/numeric/parity_limits.def"
-    {"nmse", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
-     "sum of squared errors over sum of squares"},
-    {"cosine", "", ATT_HIGHER, (double)NAN, ATT_BINDS_ALL, "cosine of output and oracle"},
-    {"twice_ratio", "ratio", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
-     "largest error over twice the output type's own rounding"},
-    {"unjudged", "count", ATT_LOWER, (double)NAN, ATT_BINDS_OWN,
-     "elements whose weights may all underflow"},
-    {"elements", "count", ATT_NEITHER, (double)NAN, ATT_BINDS_ALL, "elements judged"},
+#include "evals/numeric/parity_metrics.def"
     {0},
 };
 
@@ -142,61 +133,6 @@ double parity_seconds(const char *task, const att_value *values)
     return 0.001 + parity_work(&s) * 4e-9;
 }
 
-/* -------------------------------------------------------------------------- judgement */
-
-static void record(att_ctx *x, const att_error *e)
-{
-    att_ctx_record(x, "nonfinite", (double)e->nonfinite);
-    att_ctx_record(x, "sigma_ratio", e->sigma_ratio);
-    att_ctx_record(x, "bound_ratio", e->bound_ratio);
-    att_ctx_record(x, "row_ratio", e->row_ratio);
-    att_ctx_record(x, "hull", (double)e->hull);
-    att_ctx_record(x, "lse_ratio", e->lse_ratio);
-    att_ctx_record(x, "max_abs", e->max_abs);
-    att_ctx_record(x, "nmse", e->nmse);
-    att_ctx_record(x, "cosine", e->cosine);
-    att_ctx_record(x, "twice_ratio", e->twice_ratio);
-    att_ctx_record(x, "elements", (double)e->elements);
-}
-
-/* Judges what the kernel wrote; `in` holds the answer it is held to. */
-static att_status judge(att_ctx *x, parity_inputs *in, parity_outputs *o, const att_units *units)
-{
-    att_profile *profile = NULL;
-    att_error e;
-    att_status status = parity_profile(x, in, units->acc, &profile);
-
-    if (status == ATT_OK)
-        status = att_error_judge(profile, &o->got, &o->got_lse, units, &e);
-    if (status != ATT_OK)
-        return status;
-    record(x, &e);
-    if (e.bad)
-        parity_diagnose(x, in, o, units, &e, att_ctx_kernel(x)->class_ == ATT_EXACT);
-    return ATT_OK;
-}
-
-static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p,
-                               parity_outputs *o, const att_units *units)
-{
-    bool pools = parity_pools(att_ctx_kernel(x));
-    parity_inputs own = {0};
-    double illegal = 0;
-    att_status status = pools ? parity_on_pooled(x, in, &own)
-                              : parity_on_own_keys(x, in, p, &own, &illegal);
-
-    if (status == ATT_OK && !pools) {
-        att_ctx_record(x, "select_illegal", illegal);
-        parity_check_pattern(x, in, &own);
-    }
-    if (status == ATT_OK && !pools)
-        status = parity_check_top(x, in, &own, units->acc);
-    if (status == ATT_OK)
-        status = judge(x, &own, o, units);
-    parity_drop_own(&own);
-    return status;
-}
-
 static att_status make_shared(att_ctx *x, void *arg, void **out)
 {
     parity_inputs *in = NULL;
@@ -208,30 +144,17 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
 
 static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *units)
 {
-    int32_t class_ = att_ctx_kernel(x)->class_;
     att_problem p = in->given;
     parity_outputs o = {0};
     att_status status = ATT_NO_MEMORY;
 
-    if (!parity_outputs_make(in, &p, &o))
-        goto done;
-    if (class_ == ATT_OWN)
-        p.lse = (att_tensor){0}; /* no softmax, no LSE */
-    status = att_ctx_attend(x, &p);
-    if (status != ATT_OK)
-        goto done;
-    parity_outputs_collect(in, &p, &o);
-    if (!p.lse.data)
-        o.got_lse.data = (free(o.got_lse.data), NULL);
-    if (class_ == ATT_OWN)
-        status = parity_own(x, in, &o.got, units);
-    else if (class_ == ATT_APPROX)
-        status = judge_approx(x, in, &p, &o, units);
-    else
-        status = judge(x, in, &o, units);
+    if (parity_outputs_make(in, &p, &o)) {
+        if (att_ctx_kernel(x)->class_ == ATT_OWN)
+            p.lse = (att_tensor){0}; /* no softmax, no LSE */
+        status = att_ctx_attend(x, &p);
+    }
     if (status == ATT_OK)
-        att_ctx_record(x, "redzone", (double)parity_outputs_changed(&o));
-done:
+        status = parity_judge(x, in, &p, &o, units, true);
     parity_outputs_drop(&o);
     return status;
 }
@@ -239,7 +162,6 @@ done:
 static att_status run(att_ctx *x)
 {
     parity_spec spec = parity_spec_of(att_ctx_values(x));
-    const att_kernel *kernel = att_ctx_kernel(x);
     const char *wrong = parity_nonsense(&spec);
     att_units units;
     void *in = NULL;
@@ -248,24 +170,10 @@ static att_status run(att_ctx *x)
         att_ctx_why(x, "%s", wrong);
         return ATT_INVALID;
     }
-    if (spec.place == ATT_PLACE_FLUSH &&
-        (kernel->over_read > 0 || kernel->align > (int64_t)att_dtype_size(spec.dtype))) {
-        att_ctx_why(x, "the kernel declares an alignment or over-read that flush placement denies");
-        return ATT_UNSUPPORTED;
-    }
-    if (att_units_of(&kernel->precision, spec.dtype, spec.dtype, &units) != ATT_OK) {
-        att_ctx_why(x, "the kernel's declared precision names no float type");
-        return ATT_INVALID;
-    }
-    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel)) {
-        att_ctx_why(x, "approximates without saying which keys it kept (no select)");
-        return ATT_UNSUPPORTED;
-    }
-    if (kernel->class_ == ATT_OWN && !parity_knows(kernel)) {
-        att_ctx_why(x, "has a function of its own that parity does not know");
-        return ATT_UNSUPPORTED;
-    }
-    att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
+    att_status status = parity_ready(x, &spec, &units);
+    if (status != ATT_OK)
+        return status;
+    status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
     if (status != ATT_OK)
         return status;
     ((parity_inputs *)in)->spec =

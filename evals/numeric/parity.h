@@ -17,6 +17,8 @@ typedef struct parity_spec {
     int64_t b, hq, hkv, sq, sk, d, dv, left, right, page;
     const char *causal, *mask, *bias, *block, *sinks, *alibi, *lens, *store, *layout, *values;
     double softcap;
+    double scale;  /* in units of head_dim^-1/2; 0 = the default */
+    uint64_t draw; /* which numbers of the case's streams: one a call of a sequence */
     int32_t dtype;
     att_placement place;
     bool lse;
@@ -119,6 +121,13 @@ bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs
 void parity_outputs_collect(const parity_inputs *in, const att_problem *p, parity_outputs *o);
 size_t parity_outputs_changed(const parity_outputs *o);
 void parity_outputs_drop(parity_outputs *o);
+
+/* --- parity_judge.c: whether the kernel under test can be judged on such cases, and its units. */
+att_status parity_ready(att_ctx *x, const parity_spec *spec, att_units *units);
+/* Takes what the call on p wrote, and records what parity_metrics.def lists.  explain: names what
+ * explains a wrong output of an exact kernel. */
+att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, parity_outputs *o,
+                        const att_units *units, bool explain);
 
 /* --- parity_layout.c: the contract's position of query i of sequence b. */
 int64_t parity_position(const parity_inputs *in, int64_t b, int64_t i);

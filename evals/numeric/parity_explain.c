@@ -23,7 +23,7 @@ typedef struct subject {
     bool finite; /* is any of the output? */
 } subject;
 
-static void drop_trial(parity_trial *t)
+void parity_trial_drop(parity_trial *t)
 {
     void *owned[] = {t->q,   t->k,       t->v,    t->bias,      t->out,
                      t->lse, t->allowed, t->mask, t->positions, t->heads};
@@ -112,7 +112,7 @@ static void try_reading(const subject *s, const parity_fault *f, int64_t n)
         write_text(f->text, n, text, sizeof text);
         parity_name(s->g, f->name, ratio, text);
     }
-    drop_trial(&t);
+    parity_trial_drop(&t);
 }
 
 static bool take_output(subject *s)
@@ -131,6 +131,16 @@ static bool take_output(subject *s)
         s->weight[i] = sigma > 0 ? 1 / sigma : 0;
     }
     return s->out && s->weight;
+}
+
+double parity_explains(parity_trial *t, const att_tensor *got, const att_error *e, again *g)
+{
+    subject s = {.g = g, .got = got, .e = e};
+    const double ratio = take_output(&s) ? explains(t, &s) : (double)NAN;
+
+    free(s.out);
+    free(s.weight);
+    return ratio;
 }
 
 void parity_explain(const att_tensor *got, const att_error *e, again *g)

@@ -46,7 +46,7 @@ void parity_name(again *g, const char *fault, double ratio, const char *text)
     snprintf(g->name[at].text, sizeof g->name[at].text, "%s", text);
 }
 
-static void say_names(const again *g)
+void parity_say_names(const again *g)
 {
     for (size_t i = 0; i < g->named; i++)
         att_ctx_diagnose(g->x, g->name[i].fault, g->name[i].ratio, g->name[i].text);
@@ -84,7 +84,7 @@ static void look_into(att_ctx *x, parity_inputs *in, const parity_outputs *o,
         }
         parity_marks(in, o, &g);
     }
-    say_names(&g);
+    parity_say_names(&g);
     parity_again_drop(&g);
 }
 
@@ -100,7 +100,7 @@ static looked *turn(att_ctx *x)
     return ((looked *)count)->cases++ < MOST_CASES ? count : NULL;
 }
 
-static void say_first(att_ctx *x, const att_error *e)
+void parity_say_first(att_ctx *x, const att_error *e)
 {
     char text[240], place[32] = "whole row";
 
@@ -119,5 +119,5 @@ void parity_diagnose(att_ctx *x, parity_inputs *in, const parity_outputs *o, con
 {
     if (explain && parity_work(&in->spec) <= MOST_WORK && turn(x))
         look_into(x, in, o, units);
-    say_first(x, e);
+    parity_say_first(x, e);
 }

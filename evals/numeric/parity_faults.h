@@ -49,8 +49,15 @@ typedef struct again {
 
 /* Tries all readings on an output; e: how it compares with the right answer (parity_explain.c). */
 void parity_explain(const att_tensor *got, const att_error *e, again *g);
+/* One reading of a caller's own, on the same terms: its ratio, NaN = does not hold.  The trial
+ * answers once; drop it. */
+double parity_explains(parity_trial *t, const att_tensor *got, const att_error *e, again *g);
+void parity_trial_drop(parity_trial *t);
 /* A cause, with its ratio (at most 1). */
 void parity_name(again *g, const char *fault, double ratio, const char *text);
+/* Diagnoses: what was named, or that nothing was; and where an output is wrong first. */
+void parity_say_names(const again *g);
+void parity_say_first(att_ctx *x, const att_error *e);
 /* Makes a wrong call again.  g: context, inputs, profile and units are given; drop it in any case.
  * false: nothing was learnt. */
 bool parity_call_again(const parity_outputs *o, again *g);

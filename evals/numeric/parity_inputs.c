@@ -63,6 +63,8 @@ static void set_scalars(const parity_spec *s, att_problem *p)
     p->head_dim = s->d;
     p->value_dim = s->dv;
     p->softcap = s->softcap;
+    if (s->scale != 0)
+        p->scale = s->scale / sqrt((double)s->d);
     p->causal = parity_is(s->causal, "tl")    ? ATT_CAUSAL_TOP_LEFT
                 : parity_is(s->causal, "br")  ? ATT_CAUSAL_BOTTOM_RIGHT
                 : parity_is(s->causal, "pos") ? ATT_CAUSAL_POSITIONS
@@ -208,11 +210,18 @@ static att_status ask_oracle(att_ctx *x, parity_inputs *in)
     return att_ctx_oracle(x, ATT_OP_ATTEND, &in->plain);
 }
 
+static att_rng stream(const att_ctx *x, const parity_spec *s, const char *name)
+{
+    att_rng rng = att_ctx_group_rng(x, name);
+
+    return s->draw ? att_rng_split(&rng, s->draw) : rng;
+}
+
 static att_status make_numbers(att_ctx *x, parity_inputs *in, parity_edit edit, void *arg)
 {
     const parity_spec *s = &in->spec;
-    att_rng lengths = att_ctx_group_rng(x, "lengths"), values = att_ctx_group_rng(x, "values");
-    att_rng extras = att_ctx_group_rng(x, "extras");
+    att_rng lengths = stream(x, s, "lengths"), values = stream(x, s, "values");
+    att_rng extras = stream(x, s, "extras");
     int64_t rows = s->b * s->hkv * s->sk;
 
     in->q = doubles(s->b * s->hq * s->sq * s->d);
