@@ -33,7 +33,7 @@ static const att_param params[] = {
     {"dtype", WORD, 0, "", "f32", "f32|f16|bf16|i8", "f32 f16 bf16",
      "storage type; i8: session, with a scale a token"},
     {"place", WORD, 0, "", "aligned", "aligned|flush", "aligned flush", "memory placement"},
-    {"steps", INT, 0, "", "24", "1:64", "24", "how many steps are drawn"},
+    {"steps", INT, 0, "", "40", "1:64", "40", "how many steps are drawn"},
     {"ops", WORD, 0, "", "", "", NULL, "the steps, as c:s1:c; '' = drawn from the seed"},
     {0},
 };
@@ -194,6 +194,7 @@ const att_eval att_eval_sequence = {
     .params = params,
     .metrics = metrics,
     .apart = true,
+    .ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_SESSION,
     .chance = (double)NAN,
     .valid = valid,
     .seconds = seconds,

@@ -56,15 +56,17 @@ typedef struct choice {
     uint64_t levels;
 } choice;
 
-/* A call, then one or two settings that change and another call, over and over; now and then the
+#define LIGHT 8 /* the first so many settings leave sizes and strides as they are */
+
+/* A call, then a setting that changes and another call, over and over; now and then the
  * same call again, another plan, other addresses. */
 void sequence_draw_calls(att_rng *rng, int64_t n, sequence *out)
 {
     static const choice settings[] = {
-        {'s', {0, 1, 2}, 3},    {'s', {1, 0, 2}, 3}, {'k', {0, 2}, 2},      {'m', {0, 1, 2, 3}, 4},
-        {'m', {0, 0, 1, 4}, 4}, {'z', {0, 1, 2}, 3}, {'w', {-1, 0, 5}, 3},  {'l', {0, 1, 2}, 3},
-        {'b', {1, 2, 4}, 3},    {'q', {1, 2, 5}, 3}, {'n', {7, 17, 40}, 3}, {'e', {0, 1, 2}, 3},
-        {'h', {0, 1, 2}, 3},    {'y', {0, 1, 2}, 3}, {'u', {0, 1, 2}, 3},
+        {'s', {0, 1, 2}, 3}, {'m', {0, 1, 2, 4}, 4}, {'m', {0, 3}, 2},    {'k', {0, 2}, 2},
+        {'z', {0, 1, 2}, 3}, {'w', {-1, 0, 5}, 3},   {'e', {0, 1, 2}, 3}, {'h', {0, 1, 2}, 3},
+        {'l', {0, 1, 2}, 3}, {'b', {1, 2, 4}, 3},    {'q', {1, 2, 5}, 3}, {'n', {7, 17, 40}, 3},
+        {'y', {0, 1, 2}, 3}, {'u', {0, 1, 2}, 3},
     };
 
     *out = (sequence){0};
@@ -77,8 +79,9 @@ void sequence_draw_calls(att_rng *rng, int64_t n, sequence *out)
             push(out, 'p', 0);
         else if (roll == 3)
             push(out, 'a', 0);
-        for (uint64_t i = 0; roll > 1 && i <= att_rng_below(rng, 2); i++) {
-            const choice *c = &settings[att_rng_below(rng, sizeof settings / sizeof *settings)];
+        else if (roll > 1) { /* sizes stay for a while, so that plans are used again */
+            const choice *c = &settings[att_rng_below(
+                rng, roll < 9 ? LIGHT : sizeof settings / sizeof *settings)];
             push(out, c->what, c->n[att_rng_below(rng, c->levels)]);
         }
         push(out, 'c', 0);

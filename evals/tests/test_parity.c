@@ -94,7 +94,10 @@ static bool is_found_elsewhere(const char *kernel)
                                           "dequant_buffers_grow",
                                           "block_table_overrun",
                                           "past_overread",
-                                          "grid_65535"};
+                                          "grid_65535",
+                                          "stale_scale_plan", /* calls in sequence */
+                                          "stale_custom_mask",
+                                          "dangling_scale"};
 
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
         if (strcmp(kernel, kernels[i]) == 0)
