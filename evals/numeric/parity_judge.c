@@ -41,7 +41,7 @@ static att_status judge(att_ctx *x, parity_inputs *in, const parity_outputs *o,
 }
 
 static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p,
-                               const parity_outputs *o, const att_units *units)
+                               const parity_outputs *o, const att_units *units, bool explain)
 {
     bool pools = parity_pools(att_ctx_kernel(x));
     parity_inputs own = {0};
@@ -73,7 +73,7 @@ att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, par
     if (class_ == ATT_OWN)
         status = parity_own(x, in, &o->got, units);
     else if (class_ == ATT_APPROX)
-        status = judge_approx(x, in, p, o, units);
+        status = judge_approx(x, in, p, o, units, explain);
     else
         status = judge(x, in, o, units, explain);
     if (status == ATT_OK)

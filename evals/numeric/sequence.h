@@ -8,9 +8,11 @@
 
 #include "core/apart.h"
 #include "core/ctx.h"
-#include "evals/numeric/parity_faults.h"
+#include "evals/numeric/parity.h"
 
 #define SEQUENCE_MOST 64
+
+struct again; /* parity_faults.h */
 
 /* A step: a letter and, for most, a number. */
 typedef struct sequence_step {
@@ -52,7 +54,7 @@ att_status sequence_session(att_ctx *x, void *plan);
  * does; and where it is wrong first. */
 void sequence_look_into(
     att_ctx *x, parity_inputs *in, const parity_outputs *o, const att_units *units,
-    void (*look)(again *g, const att_tensor *got, const att_error *e, void *arg), void *arg);
+    void (*look)(struct again *g, const att_tensor *got, const att_error *e, void *arg), void *arg);
 /* The same, where `look` is for what the `n` calls before left behind; earlier: their specs. */
 void sequence_explain(att_ctx *x, parity_inputs *in, const parity_spec *earlier, size_t n,
                       const parity_outputs *o, const att_units *units);

@@ -153,7 +153,7 @@ static void try_earlier(att_ctx *x, const parity_inputs *old, const att_tensor *
 
 void sequence_look_into(
     att_ctx *x, parity_inputs *in, const parity_outputs *o, const att_units *units,
-    void (*look)(again *g, const att_tensor *got, const att_error *e, void *arg), void *arg)
+    void (*look)(struct again *g, const att_tensor *got, const att_error *e, void *arg), void *arg)
 {
     again g = {.x = x, .in = in, .units = units};
     att_error e, all;
