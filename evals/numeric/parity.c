@@ -105,9 +105,11 @@ const char *parity_nonsense(const parity_spec *s)
         return "layout=shared needs dv <= d";
     if (!parity_is(s->store, "dense") && !plain)
         return "packed and paged storage come in layouts bhsd, bshd and padded";
-    if (parity_is(s->values, "nan") &&
+    if ((parity_is(s->values, "nan") || parity_is(s->values, "dark")) &&
         (parity_is(s->bias, "lowest") || parity_is(s->layout, "broadcast")))
-        return "values=nan under weights that vanish says nothing";
+        return "NaN under weights that vanish says nothing";
+    if (parity_is(s->values, "dark") && !parity_is(s->sinks, "none"))
+        return "values=dark with a sink in the denominator says nothing";
     return parity_fits(s) ? NULL : "the problem is too large";
 }
 

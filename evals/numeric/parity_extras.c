@@ -24,7 +24,7 @@ static bool make_tensor(parity_inputs *in, const char *layout, int32_t dtype, in
 /* Masks and biases have strides like q's, in layouts that suit any shape. */
 static const char *layout_of(const parity_spec *s)
 {
-    static const char *const own[] = {"padded", "bshd", "reversed", "stepped"};
+    static const char *const own[] = {"padded", "bshd", "reversed", "stepped", "inverted"};
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (parity_is(s->layout, own[i]))
@@ -82,6 +82,7 @@ bool parity_lengths(parity_inputs *in, att_rng *rng)
 {
     const parity_spec *s = &in->spec;
     bool keys = !parity_is(s->lens, "none"), queries = parity_is(s->lens, "both");
+    bool packed = parity_is(s->store, "packed");
     att_tensor nq, nk;
 
     in->nq = calloc((size_t)s->b + 1, sizeof *in->nq);
@@ -96,12 +97,16 @@ bool parity_lengths(parity_inputs *in, att_rng *rng)
         return false;
     in->plain.q_lengths = nq;
     in->plain.kv_lengths = nk;
-    if (parity_is(s->store, "packed"))
-        return running_sum(in->nq, s->b, &in->cu_q) && running_sum(in->nk, s->b, &in->cu_k) &&
-               int_row(in, in->cu_q, 1, s->b + 1, &in->given.cu_q) &&
-               int_row(in, in->cu_k, 1, s->b + 1, &in->given.cu_k);
-    if (queries)
+    if (packed || parity_is(s->store, "page16q")) {
+        if (!running_sum(in->nq, s->b, &in->cu_q) ||
+            !int_row(in, in->cu_q, 1, s->b + 1, &in->given.cu_q))
+            return false;
+    } else if (queries) {
         in->given.q_lengths = nq;
+    }
+    if (packed)
+        return running_sum(in->nk, s->b, &in->cu_k) &&
+               int_row(in, in->cu_k, 1, s->b + 1, &in->given.cu_k);
     if (keys || s->page > 0)
         in->given.kv_lengths = nk;
     in->given.page_size = s->page;
@@ -118,7 +123,10 @@ static void extents(const parity_spec *s, const char *kind, int64_t n[4])
     int64_t column[4] = {1, 1, s->sq, 1}, batch[4] = {s->b, 1, s->sq, s->sk};
     const int64_t *of = full;
 
-    of = parity_is(kind, "rows") || parity_is(kind, "tile") || parity_is(kind, "empty") ? rows : of;
+    of = parity_is(kind, "rows") || parity_is(kind, "tile") || parity_is(kind, "empty") ||
+                 parity_is(kind, "hole")
+             ? rows
+             : of;
     of = parity_is(kind, "heads") ? heads : of;
     of = parity_is(kind, "keys") ? keys : of;
     of = parity_is(kind, "column") ? column : of;
@@ -136,6 +144,8 @@ static uint8_t mask_value(const parity_spec *s, att_rng *rng, int64_t i, int64_t
         on = true;
     if (parity_is(s->mask, "tile"))
         on = j >= tile;
+    if (parity_is(s->mask, "hole"))
+        on = j == 0 || j >= tile;
     if (parity_is(s->mask, "empty"))
         on = on && i % 3 != 1;
     return on ? yes[att_rng_below(rng, 3)] : 0;

@@ -7,7 +7,7 @@
 #include "base/fp.h"
 
 /* Strides by name; gaps are left by padded (3, 5, 7 elements after a row, head, batch) and stepped.
- */
+ * In inverted the first dimension is the contiguous one. */
 static void strides(const char *layout, const int64_t *n, int64_t *stride)
 {
     int64_t step = parity_is(layout, "stepped") ? 2 : 1;
@@ -15,6 +15,12 @@ static void strides(const char *layout, const int64_t *n, int64_t *stride)
     int64_t row = n[3] * step + (padded ? 3 : 0);
 
     stride[3] = step;
+    if (parity_is(layout, "inverted")) {
+        stride[0] = 1;
+        for (int a = 1; a < 4; a++)
+            stride[a] = n[a - 1] * stride[a - 1];
+        return;
+    }
     if (parity_is(layout, "bshd") || parity_is(layout, "pooled")) {
         stride[1] = row;
         stride[2] = n[1] * row;

@@ -35,12 +35,13 @@ att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_pro
 
     if (!make_room(in, own))
         return ATT_NO_MEMORY;
+    memset(own->allowed, 0xa5, (size_t)(rows * s->sk)); /* select writes every pair */
     att_status status =
         att_ctx_call(x, &att_ctx_variant(x)->part[0], ATT_OP_SELECT, p, own->allowed);
     if (status != ATT_OK)
         return status;
     for (int64_t i = 0; i < rows * s->sk; i++)
-        *illegal += own->allowed[i] && !in->allowed[i];
+        *illegal += own->allowed[i] > 1 || (own->allowed[i] && !in->allowed[i]);
     own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);
     for (int64_t i = 0; i < rows * s->sk; i++) /* an illegal pair is counted, not followed */
         own->allowed[i] = own->allowed[i] && in->allowed[i];
@@ -121,8 +122,11 @@ att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *
         return status;
     att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed));
     for (size_t i = 0; part->values && kernel->params && kernel->params[i].name; i++)
-        if (parity_is(kernel->params[i].name, "k"))
+        if (parity_is(kernel->params[i].name, "k")) {
+            int64_t over = 0, k = part->values[i].i;
             att_ctx_record(x, "select_short",
-                           (double)att_profile_short(all, own->allowed, part->values[i].i));
+                           (double)att_profile_short(all, own->allowed, k, &over));
+            att_ctx_record(x, "select_over", (double)over);
+        }
     return ATT_OK;
 }

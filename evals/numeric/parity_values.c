@@ -212,6 +212,24 @@ static void poison(values *w)
     }
 }
 
+/* NaN or -inf logits where a running maximum may overlook them: head by head all keys have -inf,
+ * the first 64 (a tile's worth) NaN, or the first one alone. */
+static void dark(values *w)
+{
+    const parity_spec *s = w->s;
+
+    normal(w);
+    for (int64_t i = 0; i < q_count(s); i += s->d)
+        w->q[i] = 1 + fabs(w->q[i]);
+    for (int64_t r = 0; r < k_rows(s); r++) {
+        int64_t kind = r / s->sk % 3, j = r % s->sk;
+        if (kind == 0)
+            w->k[r * s->d] = -(double)INFINITY;
+        else if (j < (kind == 1 ? 64 : 1))
+            w->k[r * s->d] = (double)NAN;
+    }
+}
+
 /* Rows of one captured tensor into [b][h][n][d], round and round where the case is larger. */
 static void repeat(const att_tensor *from, double *to, int64_t b, int64_t h, int64_t n, int64_t d)
 {
@@ -260,6 +278,7 @@ static const struct {
     {"flat", flat},         {"late", late},   {"ramp", ramp},           {"large", large},
     {"small", small},       {"equal", equal}, {"zero", zero_q},         {"ones", ones},
     {"constant", constant}, {"coded", coded}, {"subnormal", subnormal}, {"nan", poison},
+    {"dark", dark},
 };
 
 att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng)

@@ -224,16 +224,23 @@ double att_profile_gap(const att_profile *f, const uint8_t *kept)
     return gap;
 }
 
-int64_t att_profile_short(const att_profile *f, const uint8_t *kept, int64_t k)
+int64_t att_profile_short(const att_profile *f, const uint8_t *kept, int64_t k, int64_t *over)
 {
     int64_t missing = 0;
 
+    *over = 0;
     for (int64_t r = 0; r < f->rows; r++) {
-        int64_t have = 0, want = f->n[r] - f->sink;
+        int64_t have = 0, all = 0, heavy = 0;
         for (int64_t j = 0; j < f->kv_len; j++)
             have += kept[r * f->kv_len + j] != 0;
-        want = want < k ? want : k;
-        missing += want > have ? want - have : 0;
+        for (int64_t n = f->first[r]; n < f->first[r] + f->n[r]; n++) {
+            all += f->key[n] >= 0;
+            heavy += f->key[n] >= 0 && f->s[n] != -(double)INFINITY;
+        }
+        all = all < k ? all : k;
+        heavy = heavy < k ? heavy : k;
+        missing += heavy > have ? heavy - have : 0;
+        *over += have > all ? have - all : 0;
     }
     return missing;
 }
