@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutants of our own kernels: one small wrong change each, built as a plugin.
 
-    ci/scripts/mutate.py OUT [--most N] [--cc 'gcc FLAGS']
+    ci/scripts/mutate.py OUT [--most N] [--only GLOB]... [--cc 'gcc FLAGS']
 
-Reads ci/mutants/sources.tsv.  Every candidate is a change of one token or one statement inside a
+Reads ci/mutants/sources.tsv.  A file that several kernels share is mutated once, and its mutant is
+a plugin of all those kernels whose object code changes with it.  Every candidate is a change of one token or one statement inside a
 function; at most N of each (file, operator) are taken, by the hash of their key, so that the choice
 does not depend on what lies elsewhere.  A mutant whose object code equals the original's is no
 mutant (trivial compiler equivalence, Papadakis et al. 2015, ICSE).
 
-OUT/manifest.tsv: key, plugin, parameters, file:line, operator, before, after.  OUT/left_out.tsv:
-key and why: it does not compile, or its code is the same.
+OUT/manifest.tsv: key, plugin, its kernels with their parameters (space separated), file:line,
+operator, before, after.  OUT/left_out.tsv: key and why: it does not compile, or its code is the
+same.
 
 Operators: bound (< as <=), equal (== as !=), logic (&& as ||, ! dropped), arith (+ as -, * as +),
 const (a literal one off, 1.0 as 1.001), swap (one stride, length, head count, dimension or limit
@@ -20,6 +22,7 @@ breaks beyond 2^31 has kernels of its own in the zoo.
 """
 import argparse
 import concurrent.futures
+import fnmatch
 import hashlib
 import os
 import re
@@ -152,13 +155,20 @@ def candidates(path):
             yield made(name, "stale", tokens[start].at, tokens[end].at, "")
 
 
-def plugin_of(kernel):
-    stem = os.path.splitext(os.path.basename(kernel))[0]
-    return (f'#include "attn.h"\nextern const att_kernel att_kernel_{stem};\n'
+def stem_of(kernel):
+    return os.path.splitext(os.path.basename(kernel))[0]
+
+
+def plugin_of(kernels):
+    stems = [stem_of(k) for k in kernels]
+    return ('#include "attn.h"\n' +
+            "".join(f"extern const att_kernel att_kernel_{s};\n" for s in stems) +
             "const att_kernel *const *att_plugin(uint32_t host_abi, size_t *count);\n"
             "const att_kernel *const *att_plugin(uint32_t host_abi, size_t *count)\n{\n"
-            f"    static const att_kernel *const kernels[] = {{&att_kernel_{stem}}};\n"
-            "    *count = 1;\n    return host_abi >> 16 == ATT_ABI_MAJOR ? kernels : NULL;\n}\n")
+            "    static const att_kernel *const kernels[] = {" +
+            ", ".join(f"&att_kernel_{s}" for s in stems) + "};\n"
+            f"    *count = {len(stems)};\n"
+            "    return host_abi >> 16 == ATT_ABI_MAJOR ? kernels : NULL;\n}\n")
 
 
 class Builder:
@@ -173,35 +183,52 @@ class Builder:
         return self.run("-fPIC", "-w", *include, "-Ikernels", "-c", kernel, "-o", to)
 
     def original(self, kernel):
-        """The unchanged kernel's object code and the object of its plugin entry."""
+        """The unchanged kernel's object code."""
         if kernel not in self.originals:
-            stem = os.path.join(self.out, os.path.basename(kernel)[:-2])
-            with open(stem + "_plugin.c", "w", encoding="utf-8") as f:
-                f.write(plugin_of(kernel))
-            if not self.compile(kernel, [], stem + ".o") or not self.compile(
-                    stem + "_plugin.c", [], stem + "_plugin.o"):
+            made = os.path.join(self.out, stem_of(kernel) + ".o")
+            if not self.compile(kernel, [], made):
                 sys.exit(f"mutate: {kernel}: the original does not compile")
-            self.originals[kernel] = (open(stem + ".o", "rb").read(), stem + "_plugin.o")
+            self.originals[kernel] = open(made, "rb").read()
         return self.originals[kernel]
 
     def build(self, job):
-        """'' when a plugin was made, else why not."""
-        number, m, kernel = job
+        """(why there is no plugin, or ''; the kernels in it)."""
+        number, m, kernels = job
         folder = os.path.join(self.out, f"{number:04d}")
         os.makedirs(os.path.join(folder, os.path.dirname(m["path"])), exist_ok=True)
         changed = os.path.join(folder, m["path"])
         with open(changed, "w", encoding="utf-8") as f:
             f.write(m["source"])
-        code, entry = self.original(kernel)
-        target = changed if m["path"] == kernel else kernel
-        made, plugin = os.path.join(folder, "kernel.o"), os.path.join(folder, "mutant.so")
-        if not self.compile(target, ["-I" + os.path.join(folder, "kernels"),
-                                     "-I" + os.path.dirname(kernel)], made):
-            return "does not compile"
-        if open(made, "rb").read() == code:
-            return "same code"
-        return "" if self.run("-shared", made, entry, "-o", plugin, "-lopenblas", "-lm",
-                              "-lpthread") else "does not link"
+        objects = {}
+        for kernel in kernels:
+            made = os.path.join(folder, stem_of(kernel) + ".o")
+            if not self.compile(changed if m["path"] == kernel else kernel,
+                                ["-I" + os.path.join(folder, "kernels"),
+                                 "-I" + os.path.dirname(kernel)], made):
+                return "does not compile", []
+            if open(made, "rb").read() != self.original(kernel):
+                objects[kernel] = made
+        if not objects:
+            return "same code", []
+        entry = os.path.join(folder, "entry.c")
+        with open(entry, "w", encoding="utf-8") as f:
+            f.write(plugin_of(objects))
+        made = self.run("-fPIC", "-w", "-Ikernels", "-shared", entry, *objects.values(), "-o",
+                        os.path.join(folder, "mutant.so"), "-lopenblas", "-lm", "-lpthread")
+        return ("" if made else "does not link"), list(objects)
+
+
+def sources():
+    """(file, {kernel: [its parameters, ...]}) of every row of the table."""
+    for row in open("ci/mutants/sources.tsv", encoding="utf-8"):
+        if row.startswith("#") or not row.strip():
+            continue
+        path, runs = row.rstrip("\n").split("\t")
+        kernels = {}
+        for run in runs.split():
+            kernel, brace, params = run.partition("{")
+            kernels.setdefault(kernel, []).append(brace + params)
+        yield path, kernels
 
 
 def main():
@@ -209,33 +236,34 @@ def main():
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("out")
     args.add_argument("--most", type=int, default=8, help="mutants a file and operator")
+    args.add_argument("--only", action="append", help="keys to build; default: all")
     args.add_argument("--cc", default="gcc -O1")
     o = args.parse_args()
     os.makedirs(o.out, exist_ok=True)
     builder, jobs = Builder(o.out, o.cc), []
-    for row in open("ci/mutants/sources.tsv", encoding="utf-8"):
-        if row.startswith("#") or not row.strip():
-            continue
-        path, kernel, params = row.rstrip("\n").split("\t")
-        builder.original(kernel)
+    for path, kernels in sources():
         groups = {}
         for m in candidates(path):
             groups.setdefault(m["operator"], []).append(m)
         for group in groups.values():
             group.sort(key=lambda m: hashlib.sha256(m["key"].encode()).digest())
-            jobs += [(m, kernel, params) for m in group[:o.most]]
+            jobs += [(m, kernels) for m in group[:o.most] if not o.only or any(
+                m["key"] == glob or fnmatch.fnmatchcase(m["key"], glob) for glob in o.only)]
+    for kernel in {k for _, kernels in jobs for k in kernels}:
+        builder.original(kernel)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        ends = list(pool.map(builder.build, [(n, m, kernel) for n, (m, kernel, _) in
-                                             enumerate(jobs)]))
+        ends = list(pool.map(builder.build, [(n, *job) for n, job in enumerate(jobs)]))
     with open(os.path.join(o.out, "manifest.tsv"), "w", encoding="utf-8") as good, \
             open(os.path.join(o.out, "left_out.tsv"), "w", encoding="utf-8") as bad:
-        for n, ((m, _, params), why) in enumerate(zip(jobs, ends)):
+        for n, ((m, kernels), (why, changed)) in enumerate(zip(jobs, ends)):
             if why:
                 print(m["key"], why, sep="\t", file=bad)
-            else:
-                print(m["key"], os.path.join(o.out, f"{n:04d}", "mutant.so"), params,
-                      f"{m['path']}:{m['line']}", m["operator"], m["old"], m["new"], sep="\t",
-                      file=good)
+                continue
+            runs = [stem_of(k) + params for k in changed for params in kernels[k]]
+            print(m["key"], os.path.join(o.out, f"{n:04d}", "mutant.so"), " ".join(runs),
+                  f"{m['path']}:{m['line']}", m["operator"], m["old"], m["new"], sep="\t",
+                  file=good)
+    ends = [why for why, _ in ends]
     print(f"{ends.count('')} mutants in {o.out}; left out: "
           f"{ends.count('does not compile')} that do not compile, "
           f"{ends.count('same code')} of the same code, "

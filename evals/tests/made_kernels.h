@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels that only tests have: two right ones, and four that parity must see through. */
+/* Kernels that only tests have: two right ones, and five that parity must see through. */
 #ifndef ATT_MADE_KERNELS_H
 #define ATT_MADE_KERNELS_H
 
@@ -40,6 +40,14 @@ static att_status boast_supports(const att_kernel *self, att_op op, const att_pr
                                  const att_value *params, att_reason *why)
 {
     return op == ATT_OP_SELECT ? ATT_OK : att_plain_supports(self, op, p, params, why);
+}
+
+/* Says nothing of the keys that it keeps. */
+static att_status mute_select(const att_kernel *self, const att_problem *p, const att_scratch *s,
+                              uint8_t *allowed)
+{
+    (void)self, (void)p, (void)s, (void)allowed;
+    return ATT_OK;
 }
 
 /* Sliding windows: the plain loop on the keys at most `left` before the query. */
@@ -125,6 +133,17 @@ static const att_kernel boast = {.struct_size = sizeof(att_kernel),
                                  .plan = att_plain_plan_of,
                                  .attend = plain_attend,
                                  .select = boast_select};
+static const att_kernel mute = {.struct_size = sizeof(att_kernel),
+                                .abi = ATT_ABI,
+                                .name = "mute",
+                                .family = "made",
+                                .summary = "leaves the pairs of select as they were",
+                                .class_ = ATT_APPROX,
+                                .precision = F32_PRECISION,
+                                .supports = boast_supports,
+                                .plan = att_plain_plan_of,
+                                .attend = plain_attend,
+                                .select = mute_select};
 static const att_kernel strays = {.struct_size = sizeof(att_kernel),
                                   .abi = ATT_ABI,
                                   .name = "strays",

@@ -9,7 +9,8 @@
 
 /* ------------------------------------------------------------------ running a case */
 
-static const att_kernel *const made[] = {&plain, &beyond, &idle, &boast, &strays, &stays, NULL};
+static const att_kernel *const made[] = {&plain, &beyond, &idle,  &boast,
+                                         &mute,  &strays, &stays, NULL};
 
 static void open_house(void)
 {
@@ -158,6 +159,46 @@ static void kept_pairs_that_are_not_allowed_are_counted(void)
     CU_ASSERT_EQUAL(outcome("boast", "hq=1 sq=4 sk=4"), ATT_PASS);
 }
 
+static void a_select_that_writes_nothing_is_counted(void)
+{
+    CU_ASSERT_EQUAL(number("mute", "sq=2 sk=5 causal=br", "select_illegal"), 10);
+    CU_ASSERT_EQUAL(outcome("mute", "sq=2 sk=5"), ATT_FAIL);
+}
+
+/* A head whose logits are all -inf, one with a tile of NaN keys, one with a NaN first key: the
+ * first two of 17 keys and the rows that see the third's first key must not be finite. */
+static void logits_without_a_maximum_must_show(void)
+{
+    static const char *const right[] = {"naive_blas",   "flash_f32", "split_kv",
+                                        "plain",        "topk{k=8}", "sink_window{sinks=1,left=0}",
+                                        "reference_f64"};
+    static const char *const cases[] = {
+        "hq=3 sq=3 sk=17 values=dark", "hq=3 sq=1 sk=1 values=dark",
+        "b=2 hq=6 hkv=3 sq=17 sk=129 causal=br mask=hole values=dark"};
+
+    for (size_t k = 0; k < sizeof right / sizeof *right; k++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            CU_ASSERT_EQUAL(outcome(right[k], cases[i]), ATT_PASS);
+    CU_ASSERT_EQUAL(outcome("idle", cases[0]), ATT_PASS); /* nothing but NaN is wanted */
+    CU_ASSERT(number("idle", "hq=3 sq=3 sk=129 mask=tile values=dark", "nonfinite") > 0);
+}
+
+static void packed_queries_over_pages_and_inverted_strides_are_taken(void)
+{
+    static const char *const right[] = {"naive_blas",  "flash_f32", "split_kv",
+                                        "plain",       "topk{k=8}", "strided{stride=5,local=3}",
+                                        "linear_elu1", "pool_kv"};
+    static const char *const cases[] = {
+        "b=3 hq=2 sq=7 sk=38 store=page16q lens=both causal=br lse=0",
+        "b=2 hq=4 hkv=2 sq=5 sk=17 d=6 dv=3 store=page16q lse=0",
+        "b=3 hq=4 hkv=2 sq=5 sk=17 d=6 dv=3 layout=inverted lens=keys lse=0"};
+
+    for (size_t k = 0; k < sizeof right / sizeof *right; k++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            CU_ASSERT_EQUAL(outcome(right[k], cases[i]), ATT_PASS);
+    CU_ASSERT(number("idle", cases[0], "nonfinite") > 0);
+}
+
 /* Its output is exact on the keys that it reports, and these are allowed ones: only the pattern
  * that its parameter promises tells that it is wrong. */
 static void a_pattern_other_than_declared_is_counted(void)
@@ -200,9 +241,9 @@ static void declared_patterns_are_kept(void)
 
 static void what_contradicts_itself_is_a_usage_error(void)
 {
-    static const char *const lines[] = {"parity flash_f32 hq=6 hkv=4",
-                                        "parity flash_f32 store=page16 layout=pooled",
-                                        "parity flash_f32 d=8 dv=9 layout=shared"};
+    static const char *const lines[] = {
+        "parity flash_f32 hq=6 hkv=4", "parity flash_f32 store=page16 layout=pooled",
+        "parity flash_f32 d=8 dv=9 layout=shared", "parity flash_f32 sinks=low values=dark"};
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         att_case *c = NULL;
@@ -264,6 +305,10 @@ int main(void)
         {"an output never written is all not finite", an_output_never_written_is_all_not_finite},
         {"kept pairs that are not allowed are counted",
          kept_pairs_that_are_not_allowed_are_counted},
+        {"a select that writes nothing is counted", a_select_that_writes_nothing_is_counted},
+        {"logits without a maximum must show", logits_without_a_maximum_must_show},
+        {"packed queries over pages and inverted strides are taken",
+         packed_queries_over_pages_and_inverted_strides_are_taken},
         {"a pattern other than declared is counted", a_pattern_other_than_declared_is_counted},
         {"declared patterns are kept", declared_patterns_are_kept},
         {"what contradicts itself is a usage error", what_contradicts_itself_is_a_usage_error},

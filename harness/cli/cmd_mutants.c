@@ -2,9 +2,10 @@
 /* attest mutants: does the suite see a small wrong change that nobody thought of?
  *
  * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric and
- * operator probe cases of a suite until one fails.  Those that live on are listed with what
- * ci/mutants/explained.tsv says of them: "equivalent: ..." (no input can show it) or another
- * reason; a survivor without an explanation fails the command, and so does a score below --least.
+ * operator probe cases of a suite until one fails, kernel by kernel where it changes several. Those
+ * that live on are listed with what ci/mutants/explained.tsv says of them: "equivalent: ..." (no
+ * input can show it) or another reason; a survivor without an explanation fails the command, and so
+ * does a score below --least.
  */
 #include <errno.h>
 #include <signal.h>
@@ -48,10 +49,10 @@ static const att_option table[] = {
 
 /* A row of the manifest, and what came of it. */
 typedef struct mutant {
-    const char *key, *plugin, *params, *place, *operator_, *before, *after;
+    const char *key, *plugin, *runs, *place, *operator_, *before, *after;
     const char *why;   /* from the explanations; NULL = none */
     char by[64];       /* "parity bound_ratio", "parity crash"; "" = lives */
-    char kernel[4096]; /* as the plan names it */
+    char kernel[4096]; /* as the plan names the one of `runs` in turn */
     size_t judged;
 } mutant;
 
@@ -107,7 +108,6 @@ static att_status read_manifest(const char *folder, const att_list *only, herd *
         mutant *m = &h->at[h->n++];
         *m = (mutant){field[0], field[1], field[2], field[3], field[4], field[5],
                       field[6], NULL,     "",       "",       0};
-        snprintf(m->kernel, sizeof m->kernel, "plugin:%s%s", m->plugin, m->params);
     }
     return ATT_OK;
 }
@@ -155,24 +155,41 @@ static bool is_of(const mutant *m, const char *kernel)
            kernel[7 + length] == '#';
 }
 
-static void note(const att_result *result, mutant *m, size_t n)
+/* Puts the kernel whose turn it is; false: there are fewer.  No kernels named: the plugin's only.
+ */
+static bool take_turn(mutant *m, size_t turn)
+{
+    const char *at = m->runs;
+
+    for (size_t i = 0; i < turn && *at; i++) {
+        at += strcspn(at, " ");
+        at += *at == ' ';
+    }
+    if (turn && !*at)
+        return false;
+    snprintf(m->kernel, sizeof m->kernel, "plugin:%s%s%.*s", m->plugin, *at ? "#" : "",
+             (int)strcspn(at, " "), at);
+    return true;
+}
+
+static void note(const att_result *result, mutant *const *m, size_t n)
 {
     for (size_t i = 0; i < result->n_records; i++) {
         const att_record *r = &result->records[i];
         bool bad = r->status == ATT_FAIL || r->status == ATT_CRASH || r->status == ATT_TIMEOUT ||
                    r->status == ATT_ERROR; /* that fails a run too */
         for (size_t k = 0; k < n; k++) {
-            if (!is_of(&m[k], r->kernel))
+            if (!is_of(m[k], r->kernel))
                 continue;
-            m[k].judged += bad || r->status == ATT_PASS;
-            if (bad && !*m[k].by)
-                snprintf(m[k].by, sizeof m[k].by, "%.30s %.30s", r->measure, first_metric(r));
+            m[k]->judged += bad || r->status == ATT_PASS;
+            if (bad && !*m[k]->by)
+                snprintf(m[k]->by, sizeof m[k]->by, "%.30s %.30s", r->measure, first_metric(r));
         }
     }
 }
 
-static att_status run_batch(const att_cli *cli, const options *o, mutant *m, size_t n, int *number,
-                            att_why *why)
+static att_status run_batch(const att_cli *cli, const options *o, mutant *const *m, size_t n,
+                            int *number, att_why *why)
 {
     const char *kernels[BATCH + 1] = {NULL}, *evals[64] = {NULL};
     att_tables tables = att_cli_tables(cli);
@@ -193,7 +210,7 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *m, siz
         .quiet = true};
 
     for (size_t k = 0; k < n; k++)
-        kernels[k] = m[k].kernel;
+        kernels[k] = m[k]->kernel;
     for (size_t k = 0; cli->evals[k] && e < 63; k++)
         if (cli->evals[k]->track == ATT_TRACK_NUMERIC || cli->evals[k]->track == ATT_TRACK_PROBE)
             evals[e++] = cli->evals[k]->name;
@@ -213,6 +230,30 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *m, siz
     att_result_clear(&result);
     att_plan_drop(&plan);
     att_registry_drop(registry);
+    return status;
+}
+
+/* Batch after batch, those that live on with their next kernel. */
+static att_status run_all(const att_cli *cli, const options *o, herd *h, int *number, att_why *why)
+{
+    att_status status = ATT_OK;
+    size_t some = 1;
+
+    for (size_t turn = 0; some && status == ATT_OK && !*number; turn++) {
+        some = 0;
+        for (size_t i = 0; i < h->n && status == ATT_OK && !*number;) {
+            mutant *m[BATCH];
+            size_t n = 0;
+            for (; i < h->n && n < BATCH; i++)
+                if (!*h->at[i].by && take_turn(&h->at[i], turn))
+                    m[n++] = &h->at[i];
+            if (n)
+                status = run_batch(cli, o, m, n, number, why);
+            if (n && !o->quiet)
+                fprintf(stderr, "kernel %zu of each: %zu of %zu mutants\n", turn + 1, i, h->n);
+            some += n;
+        }
+    }
     return status;
 }
 
@@ -324,11 +365,8 @@ static int run(const att_cli *cli, int argc, char **argv)
         read_manifest(first < argc ? argv[first] : "build/mutants", &o.only, &h, &why);
     if (status == ATT_OK)
         status = read_reasons(o.explained, &h, &why);
-    for (size_t i = 0; i < h.n && status == ATT_OK && !number; i += BATCH) {
-        status = run_batch(cli, &o, h.at + i, h.n - i < BATCH ? h.n - i : BATCH, &number, &why);
-        if (!o.quiet)
-            fprintf(stderr, "%zu of %zu mutants\n", i + BATCH < h.n ? i + BATCH : h.n, h.n);
-    }
+    if (status == ATT_OK)
+        status = run_all(cli, &o, &h, &number, &why);
     if (status == ATT_OK && !number) {
         count(&h);
         (o.json ? print_json : print_text)(&h);

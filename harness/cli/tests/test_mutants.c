@@ -138,6 +138,29 @@ static void a_pattern_picks_mutants(void)
     CU_ASSERT_EQUAL(mutants("--only 'c.c:*'", NULL, NULL), ATT_EXIT_NOTHING);
 }
 
+static void a_mutant_runs_with_each_kernel_it_changes(void)
+{
+    cJSON *json = NULL;
+    char text[4 * PATH_MAX];
+
+    write_manifest();
+    snprintf(text, sizeof text,
+             "a.h:f:bound:<-><=#1\t%s/harness/core/tests/plugins/pair.so\tunable idle\ta.h:3\tbound"
+             "\t<\t<=\n"
+             "a.h:g:bound:<-><=#1\t%s/harness/core/tests/plugins/pair.so\tunable\ta.h:5\tbound\t<"
+             "\t<=\n",
+             room, room);
+    write_file("manifest.tsv", text);
+    write_file("explained.tsv", "# key, reason\n");
+    CU_ASSERT_EQUAL(mutants("--json", &json, NULL), ATT_EXIT_FAIL);
+    CU_ASSERT_EQUAL(number(json, "mutants"), 2);
+    CU_ASSERT_EQUAL(number(json, "killed"), 1);
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(json, "rows");
+    CU_ASSERT_EQUAL(number(cJSON_GetArrayItem(rows, 0), "cases"), 1);
+    CU_ASSERT_EQUAL(number(cJSON_GetArrayItem(rows, 1), "cases"), 0);
+    cJSON_Delete(json);
+}
+
 static void a_score_below_the_least_fails(void)
 {
     write_manifest();
@@ -166,6 +189,7 @@ int main(void)
         {"another_explanation_still_counts_against_the_score",
          another_explanation_still_counts_against_the_score},
         {"a_pattern_picks_mutants", a_pattern_picks_mutants},
+        {"a_mutant_runs_with_each_kernel_it_changes", a_mutant_runs_with_each_kernel_it_changes},
         {"a_score_below_the_least_fails", a_score_below_the_least_fails},
         {"a_broken_manifest_is_refused_with_file_and_line",
          a_broken_manifest_is_refused_with_file_and_line},

@@ -412,6 +412,28 @@ static void an_oracle_that_disagrees_with_the_judge_is_refused(void)
 #x, x                                                                                      \
     }
 
+static void keys_kept_beyond_k_or_short_of_it_are_counted(void)
+{
+    toy t;
+    att_profile *f = NULL;
+    uint8_t kept[2 * N] = {0};
+    int64_t over = -1;
+
+    toy_make(&t);
+    t.allowed[0] = t.allowed[N] = t.allowed[N + 1] = 0; /* N - 1 and N - 2 keys */
+    toy_solve(&t);
+    CU_ASSERT_EQUAL_FATAL(att_profile_make(&t.p, t.allowed, t.out, t.lse, f32.acc, &f, NULL),
+                          ATT_OK);
+    kept[1] = kept[2] = kept[N + 2] = 1;
+    CU_ASSERT_EQUAL(att_profile_short(f, kept, 1, &over), 0);
+    CU_ASSERT_EQUAL(over, 1);
+    CU_ASSERT_EQUAL(att_profile_short(f, kept, 2, &over), 1);
+    CU_ASSERT_EQUAL(over, 0);
+    CU_ASSERT_EQUAL(att_profile_short(f, t.allowed, N, &over), 0);
+    CU_ASSERT_EQUAL(over, 0);
+    att_profile_drop(f);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -425,6 +447,7 @@ int main(void)
         TEST(nan_in_an_allowed_value_is_wanted_in_its_column_only),
         TEST(a_wrong_lse_is_caught_alone),
         TEST(an_oracle_that_disagrees_with_the_judge_is_refused),
+        TEST(keys_kept_beyond_k_or_short_of_it_are_counted),
         CU_TEST_INFO_NULL,
     };
     return att_suite_run("error", tests);
