@@ -11,7 +11,7 @@ does not depend on what lies elsewhere.  A mutant whose object code equals the o
 mutant (trivial compiler equivalence, Papadakis et al. 2015, ICSE).
 
 OUT/manifest.tsv: key, plugin, its kernels with their parameters (space separated), file:line,
-operator, before, after.  OUT/left_out.tsv: key and why: it does not compile, or its code is the
+operator, before, after, the line as it was.  OUT/left_out.tsv: key and why: it does not compile, or its code is the
 same.
 
 Operators: bound (< as <=), equal (== as !=), logic (&& as ||, ! dropped), arith (+ as -, * as +),
@@ -133,7 +133,7 @@ def changes(tokens, i):
 def candidates(path):
     source = open(path, encoding="utf-8").read()
     tokens = tokens_of(source)
-    seen = {}
+    lines, seen = source.split("\n"), {}
 
     def made(name, operator, at, end, new):
         line = source.count("\n", 0, at) + 1
@@ -141,7 +141,7 @@ def candidates(path):
         base = f"{path}:{name}:{operator}:{old}->{new}"
         seen[base] = seen.get(base, 0) + 1
         return {"key": f"{base}#{seen[base]}", "operator": operator, "line": line, "old": old,
-                "new": new or "(nothing)", "path": path,
+                "new": new or "(nothing)", "path": path, "was": " ".join(lines[line - 1].split()),
                 "source": source[:at] + new + source[end:]}
 
     for name, first, last in functions(tokens):
@@ -261,8 +261,8 @@ def main():
                 continue
             runs = [stem_of(k) + params for k in changed for params in kernels[k]]
             print(m["key"], os.path.join(o.out, f"{n:04d}", "mutant.so"), " ".join(runs),
-                  f"{m['path']}:{m['line']}", m["operator"], m["old"], m["new"], sep="\t",
-                  file=good)
+                  f"{m['path']}:{m['line']}", m["operator"], m["old"], m["new"], m["was"],
+                  sep="\t", file=good)
     ends = [why for why, _ in ends]
     print(f"{ends.count('')} mutants in {o.out}; left out: "
           f"{ends.count('does not compile')} that do not compile, "

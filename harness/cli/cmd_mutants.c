@@ -20,7 +20,7 @@
 #include "tables.h"
 
 #define BATCH   32 /* mutants that share a plan, and with it the oracle's answers */
-#define COLUMNS 7
+#define COLUMNS 8
 
 typedef struct options {
     const char *suite, *explained;
@@ -49,7 +49,7 @@ static const att_option table[] = {
 
 /* A row of the manifest, and what came of it. */
 typedef struct mutant {
-    const char *key, *plugin, *runs, *place, *operator_, *before, *after;
+    const char *key, *plugin, *runs, *place, *operator_, *before, *after, *line;
     const char *why;   /* from the explanations; NULL = none */
     char by[64];       /* "parity bound_ratio", "parity crash"; "" = lives */
     char kernel[4096]; /* as the plan names the one of `runs` in turn */
@@ -106,16 +106,23 @@ static att_status read_manifest(const char *folder, const att_list *only, herd *
         if (!wanted(only, field[0], field[3]))
             continue;
         mutant *m = &h->at[h->n++];
-        *m = (mutant){field[0], field[1], field[2], field[3], field[4], field[5],
-                      field[6], NULL,     "",       "",       0};
+        *m = (mutant){.key = field[0],
+                      .plugin = field[1],
+                      .runs = field[2],
+                      .place = field[3],
+                      .operator_ = field[4],
+                      .before = field[5],
+                      .after = field[6],
+                      .line = field[7]};
     }
     return ATT_OK;
 }
 
-/* Lines "key TAB reason"; a key that no survivor has is harmless: other tables may need it. */
+/* Lines "key TAB source line TAB reason"; one whose key no survivor has, or whose line now reads
+ * otherwise, explains nothing. */
 static att_status read_reasons(const char *path, herd *h, att_why *why)
 {
-    char *field[2], *rest;
+    char *field[3], *rest;
     size_t length = 0, line = 0;
 
     h->reasons = att_file_read(path, (size_t)1 << 26, &length);
@@ -127,13 +134,13 @@ static att_status read_reasons(const char *path, herd *h, att_why *why)
         char *row = strsep(&rest, "\n");
         if (*row == '#' || !*row)
             continue;
-        if (cut(row, field, 2) != 2) {
-            att_why_set(why, "%s:%zu: a key, a tab and a reason are expected", path, line);
+        if (cut(row, field, 3) != 3) {
+            att_why_set(why, "%s:%zu: key, source line and reason are expected", path, line);
             return ATT_CORRUPT;
         }
         for (size_t i = 0; i < h->n; i++)
-            if (strcmp(h->at[i].key, field[0]) == 0)
-                h->at[i].why = field[1];
+            if (strcmp(h->at[i].key, field[0]) == 0 && strcmp(h->at[i].line, field[1]) == 0)
+                h->at[i].why = field[2];
     }
     return ATT_OK;
 }

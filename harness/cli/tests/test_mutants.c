@@ -40,8 +40,9 @@ static void write_manifest(void)
     char text[4 * PATH_MAX];
 
     snprintf(text, sizeof text,
-             "a.c:f:bound:<-><=#1\t%s/harness/core/tests/plugins/nans.so\t\ta.c:3\tbound\t<\t<=\n"
-             "b.c:g:stale:x=1->#1\t%s/kernels/plugin/template.so\t\tb.c:9\tstale\tx=1\t\n",
+             "a.c:f:bound:<-><=#1\t%s/harness/core/tests/plugins/"
+             "nans.so\t\ta.c:3\tbound\t<\t<=\tif (x < 1)\n"
+             "b.c:g:stale:x=1->#1\t%s/kernels/plugin/template.so\t\tb.c:9\tstale\tx=1\t\tx = 1;\n",
              room, room);
     write_file("manifest.tsv", text);
     write_file("suite.json",
@@ -85,7 +86,7 @@ static void a_survivor_without_an_explanation_fails(void)
     cJSON *json = NULL;
 
     write_manifest();
-    write_file("explained.tsv", "# key, reason\n");
+    write_file("explained.tsv", "# key, line, reason\n");
     CU_ASSERT_EQUAL(mutants("--json", &json, NULL), ATT_EXIT_FAIL);
     CU_ASSERT_EQUAL(number(json, "mutants"), 2);
     CU_ASSERT_EQUAL(number(json, "killed"), 1);
@@ -103,7 +104,7 @@ static void an_equivalent_survivor_leaves_the_score_alone(void)
     cJSON *json = NULL;
 
     write_manifest();
-    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tequivalent: x is not read again\n");
+    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tx = 1;\tequivalent: x is not read again\n");
     CU_ASSERT_EQUAL(mutants("--json", &json, NULL), ATT_EXIT_PASS);
     CU_ASSERT_EQUAL(number(json, "equivalent"), 1);
     CU_ASSERT_EQUAL(number(json, "score"), 1);
@@ -115,9 +116,20 @@ static void another_explanation_still_counts_against_the_score(void)
     cJSON *json = NULL;
 
     write_manifest();
-    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tout of reach: nobody reads x yet\n");
+    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tx = 1;\tout of reach: nobody reads x yet\n");
     CU_ASSERT_EQUAL(mutants("--json", &json, NULL), ATT_EXIT_PASS);
     CU_ASSERT_EQUAL(number(json, "score"), 0.5);
+    cJSON_Delete(json);
+}
+
+static void an_explanation_of_another_line_explains_nothing(void)
+{
+    cJSON *json = NULL;
+
+    write_manifest();
+    write_file("explained.tsv", "b.c:g:stale:x=1->#1\ty = x = 1;\tequivalent: not read again\n");
+    CU_ASSERT_EQUAL(mutants("--json", &json, NULL), ATT_EXIT_FAIL);
+    CU_ASSERT_EQUAL(number(json, "explained"), 0);
     cJSON_Delete(json);
 }
 
@@ -126,7 +138,7 @@ static void a_pattern_picks_mutants(void)
     cJSON *json = NULL;
 
     write_manifest();
-    write_file("explained.tsv", "# key, reason\n");
+    write_file("explained.tsv", "# key, line, reason\n");
     CU_ASSERT_EQUAL(mutants("--json --only 'a.c:*'", &json, NULL), ATT_EXIT_PASS);
     CU_ASSERT_EQUAL(number(json, "mutants"), 1);
     CU_ASSERT_EQUAL(number(json, "killed"), 1);
@@ -146,12 +158,12 @@ static void a_mutant_runs_with_each_kernel_it_changes(void)
     write_manifest();
     snprintf(text, sizeof text,
              "a.h:f:bound:<-><=#1\t%s/harness/core/tests/plugins/pair.so\tunable idle\ta.h:3\tbound"
-             "\t<\t<=\n"
+             "\t<\t<=\t\n"
              "a.h:g:bound:<-><=#1\t%s/harness/core/tests/plugins/pair.so\tunable\ta.h:5\tbound\t<"
-             "\t<=\n",
+             "\t<=\t\n",
              room, room);
     write_file("manifest.tsv", text);
-    write_file("explained.tsv", "# key, reason\n");
+    write_file("explained.tsv", "# key, line, reason\n");
     CU_ASSERT_EQUAL(mutants("--json", &json, NULL), ATT_EXIT_FAIL);
     CU_ASSERT_EQUAL(number(json, "mutants"), 2);
     CU_ASSERT_EQUAL(number(json, "killed"), 1);
@@ -164,7 +176,7 @@ static void a_mutant_runs_with_each_kernel_it_changes(void)
 static void a_score_below_the_least_fails(void)
 {
     write_manifest();
-    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tout of reach: nobody reads x yet\n");
+    write_file("explained.tsv", "b.c:g:stale:x=1->#1\tx = 1;\tout of reach: nobody reads x yet\n");
     CU_ASSERT_EQUAL(mutants("--least 0.5", NULL, NULL), ATT_EXIT_PASS);
     CU_ASSERT_EQUAL(mutants("--least 0.51", NULL, NULL), ATT_EXIT_FAIL);
 }
@@ -176,7 +188,7 @@ static void a_broken_manifest_is_refused_with_file_and_line(void)
     write_manifest();
     write_file("manifest.tsv", "only\ttwo\n");
     CU_ASSERT_EQUAL(mutants("", NULL, &err), ATT_EXIT_CORRUPT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err, "manifest.tsv:1: 7 columns"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err, "manifest.tsv:1: 8 columns"));
     free(err);
 }
 
@@ -188,6 +200,8 @@ int main(void)
          an_equivalent_survivor_leaves_the_score_alone},
         {"another_explanation_still_counts_against_the_score",
          another_explanation_still_counts_against_the_score},
+        {"an_explanation_of_another_line_explains_nothing",
+         an_explanation_of_another_line_explains_nothing},
         {"a_pattern_picks_mutants", a_pattern_picks_mutants},
         {"a_mutant_runs_with_each_kernel_it_changes", a_mutant_runs_with_each_kernel_it_changes},
         {"a_score_below_the_least_fails", a_score_below_the_least_fails},
