@@ -2,21 +2,25 @@
 /* attest compare: every variant of a run against dense, on the items that both met. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
 #include "cli.h"
 #include "gate/compare.h"
+#include "gate/loosened.h"
 
 typedef struct options {
-    const char *dense;
+    const char *dense, *before;
     bool json;
 } options;
 
 static const att_option table[] = {
     {"dense", ATT_OPTION_TEXT, offsetof(options, dense), "KERNEL", NULL,
      "the kernel to compare with (flash_f32)"},
+    {"before", ATT_OPTION_TEXT, offsetof(options, before), "RUNDIR", NULL,
+     "an older run: whose declared or used precision loosened since; exit 1 if any"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "one object on stdout"},
     {.name = NULL}};
 
@@ -90,6 +94,50 @@ static bool has_dense(const att_result *result, const char *dense)
     return false;
 }
 
+static void print_loosened(const att_loosened *rows, size_t n, bool json)
+{
+    fputs(json ? "{\"loosened\":[" : "", stdout);
+    for (size_t i = 0; i < n; i++) {
+        if (!json) {
+            printf("%-48s %-14s %g bits, was %g\n", rows[i].id, rows[i].metric, rows[i].after,
+                   rows[i].before);
+            continue;
+        }
+        fputs(i ? ",\n{\"after\":" : "\n{\"after\":", stdout);
+        att_json_put_real(stdout, rows[i].after);
+        put_member("before", rows[i].before);
+        fputs(",\"case\":", stdout);
+        att_json_put_text(stdout, rows[i].id);
+        fputs(",\"metric\":", stdout);
+        att_json_put_text(stdout, rows[i].metric);
+        putchar('}');
+    }
+    fputs(json ? "\n]}\n" : n ? "" : "no precision loosened\n", stdout);
+}
+
+/* What loosened since the run in directory `before`. */
+static int compare_runs(const options *o, const att_result *after)
+{
+    att_buf path = {0};
+    att_result before = {0};
+    att_loosened *rows = NULL;
+    att_why why = {""};
+    size_t n = 0;
+
+    att_buf_printf(&path, "%s/result.json", o->before);
+    att_status status = path.failed ? ATT_NO_MEMORY : att_result_read(path.data, &before, &why);
+    if (status == ATT_OK)
+        status = att_loosened_find(&before, after, &rows, &n);
+    if (status == ATT_OK)
+        print_loosened(rows, n, o->json);
+    else
+        fprintf(stderr, "attest compare: %s\n", why.text);
+    free(rows);
+    att_result_clear(&before);
+    att_buf_drop(&path);
+    return status != ATT_OK ? att_exit_of(status) : n > 0 ? ATT_EXIT_FAIL : ATT_EXIT_PASS;
+}
+
 static int run(const att_cli *cli, int argc, char **argv)
 {
     options o = {.dense = "flash_f32"};
@@ -105,6 +153,10 @@ static int run(const att_cli *cli, int argc, char **argv)
         return att_usage(&att_verb_compare, "one run directory, not %d", argc - first);
     att_buf_printf(&path, "%s/result.json", first < argc ? argv[first] : "runs/latest");
     att_status status = path.failed ? ATT_NO_MEMORY : att_result_read(path.data, &result, &why);
+    if (status == ATT_OK && o.before) {
+        code = compare_runs(&o, &result);
+        goto done;
+    }
     if (status == ATT_OK && has_items(&result)) {
         if (!has_dense(&result, o.dense)) {
             code = att_usage(&att_verb_compare, "%s holds no case of the kernel %s", path.data,
