@@ -41,24 +41,24 @@ enum {
 #define RULES "linear|linear_elu1|retention|gla|delta|gated_delta|ssd"
 
 static const att_param params[] = {
-    {"b", INT, 0, "", "1", "0:65536", "1 0 2 3", "batch"},
-    {"hq", INT, 0, "heads", "1", "0:65536", "1 2 3 6", "query heads"},
-    {"hkv", INT, 0, "heads", "0", "0:65536", "0 1 2 3", "state heads; 0 = as many as query heads"},
+    {"b", INT, 0, "", "1", "0:100000", "1 0 2 3", "batch"},
+    {"hq", INT, 0, "heads", "1", "0:100000", "1 2 3 6", "query heads"},
+    {"hkv", INT, 0, "heads", "0", "0:100000", "0 1 2 3", "state heads; 0 = as many as query heads"},
     {"t", INT, 0, "tokens", "17", "0:100000", "17 0 1 2 15 16 63 64 65 130", "tokens"},
     {"d", INT, 0, "", "8", "1:4096", "8 1 16 40 64", "head_dim"},
     {"dv", INT, 0, "", "0", "0:4096", "0 1 8 24 80", "value_dim; 0 = head_dim"},
     {"rule", WORD, 0, "", "linear", RULES, "linear linear_elu1 retention gla delta gated_delta ssd",
      "rule of the linear family"},
     {"scale", REAL, 0, "", "0", "0:1e6", "0 0.37", "0 = the rule's default"},
-    {"gates", WORD, 0, "", "mild", "mild|off|near|strong|mixed|fading",
-     "mild off near strong mixed fading", "family of log decays"},
+    {"gates", WORD, 0, "", "mild", "mild|off|near|strong|mixed|fading|steep",
+     "mild off near strong mixed fading steep", "family of log decays"},
     {"per", WORD, 0, "", "head", "head|channel", "head channel", "one gate a head or a channel"},
     {"betas", WORD, 0, "", "mixed", "mixed|zero|one", "mixed zero one",
      "family of write strengths"},
     {"values", WORD, 0, "", "normal", "normal|heavy|outlier|large|small|ones|constant|coded|nan",
      "normal heavy outlier large small ones constant coded nan", "family of q, k and v"},
-    {"state", WORD, 0, "", "both", "both|none|in|out", "both none in out",
-     "is a state given, and asked for"},
+    {"state", WORD, 0, "", "both", "both|none|in|out|same", "both none in out same",
+     "is a state given, and asked for; same: updated in place"},
     {"calls", WORD, 0, "", "whole", "whole|by1|by15|by64|ragged", "whole by1 by15 by64 ragged",
      "tokens a call; the state is handed on"},
     {"layout", WORD, 0, "", "bhsd", "bhsd|bshd|padded|reversed|stepped|broadcast",
@@ -122,8 +122,9 @@ static recur_spec spec_of(const att_value *v)
         .calls = v[P_CALLS].s,
         .dtype = att_dtype_named(v[P_DTYPE].s),
         .place = parity_is(v[P_PLACE].s, "flush") ? ATT_PLACE_FLUSH : ATT_PLACE_ALIGNED,
-        .starts = parity_is(state, "both") || parity_is(state, "in"),
-        .returns = parity_is(state, "both") || parity_is(state, "out"),
+        .starts = !parity_is(state, "none") && !parity_is(state, "out"),
+        .returns = !parity_is(state, "none") && !parity_is(state, "in"),
+        .in_place = parity_is(state, "same"),
     };
 }
 
@@ -163,82 +164,7 @@ static double seconds(const char *task, const att_value *values)
     return 0.001 + recur_work(&s) * 2e-8;
 }
 
-/* ------------------------------------------------------------------------- the outputs */
-
-/* One output in guarded memory, all NaN; and a dense copy of what was written there. */
-typedef struct output {
-    att_guard guard;
-    att_tensor at, got;
-} output;
-
-static bool make_output(const recur_spec *s, int32_t dtype, int64_t n1, int64_t n2, int64_t n3,
-                        output *o)
-{
-    const char *layout = parity_is(s->layout, "broadcast") ? "bhsd" : s->layout;
-    const parity_shape shape = parity_shape_of(layout, s->b, n1, n2, n3);
-    const size_t size = att_dtype_size(dtype);
-
-    if (!att_guard_make(&o->guard, (size_t)shape.extent * size, s->place))
-        return false;
-    o->at = parity_tensor(&shape, o->guard.data, dtype);
-    o->got =
-        att_tensor_dense(malloc((size_t)(s->b * n1 * n2 * n3 + 1) * size), dtype, s->b, n1, n2, n3);
-    return o->got.data != NULL;
-}
-
-static void drop_output(output *o)
-{
-    att_guard_drop(&o->guard);
-    free(o->got.data);
-}
-
-/* Moves what was written into the dense copy and puts the pattern back in its place; returns the
- * bytes still changed, which were written where nothing should be. */
-static size_t collect(output *o)
-{
-    const int64_t *n = o->got.shape;
-    const size_t size = att_dtype_size(o->at.dtype);
-    size_t changed = 0;
-
-    for (int64_t i = 0; i < n[0] * n[1] * n[2] * n[3]; i++) {
-        int64_t at = att_tensor_at(&o->at, i / n[3] / n[2] / n[1], i / n[3] / n[2] % n[1],
-                                   i / n[3] % n[2], i % n[3]);
-        unsigned char *from = (unsigned char *)o->at.data + at * (int64_t)size;
-        memcpy((unsigned char *)o->got.data + (size_t)i * size, from, size);
-        memset(from, 0xff, size);
-    }
-    for (size_t i = 0; i < o->guard.bytes; i++)
-        changed += ((const unsigned char *)o->guard.data)[i] != 0xff;
-    return changed + att_guard_changed(&o->guard);
-}
-
-/* out, the final state and normaliser, and two of each by turns to hand on between calls. */
-typedef struct outputs {
-    output out, s, z, between_s[2], between_z[2];
-} outputs;
-
-static bool make_outputs(const recur_spec *s, outputs *o)
-{
-    *o = (outputs){0};
-    if (!make_output(s, s->dtype, s->hq, s->t, s->dv, &o->out) ||
-        !make_output(s, ATT_F32, s->hkv, s->d, s->dv, &o->s) ||
-        !make_output(s, ATT_F32, s->hkv, 1, s->d, &o->z))
-        return false;
-    for (int i = 0; i < 2; i++)
-        if (!make_output(s, ATT_F32, s->hkv, s->d, s->dv, &o->between_s[i]) ||
-            !make_output(s, ATT_F32, s->hkv, 1, s->d, &o->between_z[i]))
-            return false;
-    return true;
-}
-
-static void drop_outputs(outputs *o)
-{
-    output *all[] = {&o->out,          &o->s,           &o->z, &o->between_s[0], &o->between_s[1],
-                     &o->between_z[0], &o->between_z[1]};
-
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        drop_output(all[i]);
-}
+/* -------------------------------------------------------------------------- the calls */
 
 /* Tokens first .. first + n of a tensor. */
 static att_tensor part(att_tensor t, int64_t first, int64_t n)
@@ -251,7 +177,7 @@ static att_tensor part(att_tensor t, int64_t first, int64_t n)
 }
 
 /* The case's calls, one after the other.  Each reads the state that the one before wrote. */
-static att_status call_all(att_ctx *x, const recur_inputs *in, outputs *o)
+static att_status call_all(att_ctx *x, const recur_inputs *in, recur_outputs *o)
 {
     const recur_spec *s = &in->spec;
     const bool normed = s->rule == ATT_RULE_LINEAR_ELU1;
@@ -260,6 +186,13 @@ static att_status call_all(att_ctx *x, const recur_inputs *in, outputs *o)
     att_status status = ATT_OK;
     int64_t first = 0, call = 0;
 
+    if (s->in_place) {
+        recur_output_fill(&o->s, in->numbers.s);
+        recur_output_fill(&o->z, in->numbers.z);
+        state = o->s.at;
+        if (normed)
+            z = o->z.at;
+    }
     do {
         const int64_t n = recur_call_length(s, first);
         const bool last = first + n == s->t;
@@ -276,9 +209,10 @@ static att_status call_all(att_ctx *x, const recur_inputs *in, outputs *o)
         r.state_in = state;
         r.z_in = z;
         if (!last || s->returns) {
-            state = r.state_out = last ? o->s.at : o->between_s[call % 2].at;
+            const bool ends = last || s->in_place;
+            state = r.state_out = ends ? o->s.at : o->between_s[call % 2].at;
             if (normed)
-                z = r.z_out = last ? o->z.at : o->between_z[call % 2].at;
+                z = r.z_out = ends ? o->z.at : o->between_z[call % 2].at;
         }
         status = att_ctx_call(x, kernel, ATT_OP_RECUR, &p, NULL);
         first += n;
@@ -291,14 +225,12 @@ static att_status run_kernel(att_ctx *x, const recur_inputs *in, const att_units
 {
     const recur_spec *s = &in->spec;
     const bool normed = s->rule == ATT_RULE_LINEAR_ELU1;
-    outputs o;
+    recur_outputs o;
     recur_error e;
-    att_status status = make_outputs(s, &o) ? call_all(x, in, &o) : ATT_NO_MEMORY;
+    att_status status = recur_outputs_make(s, &o) ? call_all(x, in, &o) : ATT_NO_MEMORY;
 
     if (status == ATT_OK) {
-        size_t changed = collect(&o.out) + collect(&o.s) + collect(&o.z);
-        for (int i = 0; i < 2; i++)
-            changed += collect(&o.between_s[i]) + collect(&o.between_z[i]);
+        const size_t changed = recur_outputs_collect(&o);
         const att_tensor none = {0};
         const att_tensor *state = s->returns ? &o.s.got : &none;
         const att_tensor *z = s->returns && normed ? &o.z.got : &none;
@@ -315,7 +247,7 @@ static att_status run_kernel(att_ctx *x, const recur_inputs *in, const att_units
         if (e.bad.what)
             recur_diagnose(x, in, &o.out.got, state, z, units, &e);
     }
-    drop_outputs(&o);
+    recur_outputs_drop(&o);
     return status;
 }
 

@@ -20,9 +20,11 @@ typedef struct recur_spec {
     att_placement place;
     bool channels;        /* g a channel, not a head */
     bool starts, returns; /* state_in given, state_out asked for (and z, where the rule has one) */
+    bool in_place;        /* and they are the same memory */
 } recur_spec;
 
 #define RECUR_GUARDS 8
+#define RECUR_AHEAD  63 /* tokens past the end that a reading may take in */
 
 /* Dense doubles as they were stored: q [B,Hq,T,Dk], k [B,Hkv,T,Dk], v [B,Hkv,T,Dv], g as k (one a
  * channel), beta [B,Hkv,T], s [B,Hkv,Dk,Dv], z [B,Hkv,Dk]. */
@@ -64,6 +66,9 @@ typedef struct recur_reading {
     int64_t norm_missing_upto; /* calls of up to this many tokens leave out the normaliser */
     int64_t block;             /* the state that leaves a block of so many tokens is aged only to
                                 * token block - 7 + 2 (d % 4) of it */
+    int64_t chunk;             /* every call takes in whole chunks of so many tokens: the next
+                                * call's, and what lies in memory past the last one's */
+    const recur_numbers *past; /* that memory, as numbers of RECUR_AHEAD tokens */
 } recur_reading;
 
 static inline bool recur_gated(int32_t rule)
@@ -88,13 +93,36 @@ att_status recur_inputs_make(att_ctx *x, const recur_spec *spec, recur_inputs **
 void recur_inputs_drop(void *inputs);
 
 /* --- recur_walk.c */
-att_status recur_answer_make(const recur_spec *s, recur_answer *out);
-void recur_answer_drop(recur_answer *a);
 /* The recurrence and the size of its errors, as `reading` has it; NO_MEMORY. */
 att_status recur_walk(const recur_spec *s, const recur_numbers *n, const recur_reading *reading,
                       recur_answer *out);
 
+/* --- recur_outputs.c */
+/* One output in guarded memory, and a dense copy of what was written there. */
+typedef struct recur_output {
+    att_guard guard;
+    att_tensor at, got;
+} recur_output;
+
+/* out, the final state and normaliser, and two of each by turns to hand on between calls. */
+typedef struct recur_outputs {
+    recur_output out, s, z, between_s[2], between_z[2];
+} recur_outputs;
+
+/* false: no memory (drop all the same). */
+bool recur_outputs_make(const recur_spec *s, recur_outputs *o);
+/* Moves what was written into the dense copies and puts the pattern back in its place; returns the
+ * bytes still changed, which were written where nothing should be. */
+size_t recur_outputs_collect(recur_outputs *o);
+void recur_outputs_drop(recur_outputs *o);
+/* Dense f32 numbers into a state that is updated in place. */
+void recur_output_fill(recur_output *o, const double *x);
+/* Elements of a dense copy that no kernel wrote. */
+int64_t recur_unwritten(const att_tensor *got);
+
 /* --- recur_judge.c */
+att_status recur_answer_make(const recur_spec *s, recur_answer *out);
+void recur_answer_drop(recur_answer *a);
 /* The first element off in memory order. */
 typedef struct recur_bad {
     const char *what; /* "out", "state", "z"; NULL = none */

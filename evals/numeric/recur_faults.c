@@ -33,6 +33,18 @@ static const struct {
      "a block's state is aged to tokens 57 .. 63 of 64, not to its end",
      DECAY,
      {.block = 64}},
+    {"partial_last_chunk",
+     "a partial chunk takes in what lies past the end of its call",
+     ANY,
+     {.chunk = 16}},
+    {"partial_last_chunk",
+     "a partial chunk takes in what lies past the end of its call",
+     ANY,
+     {.chunk = 32}},
+    {"partial_last_chunk",
+     "a partial chunk takes in what lies past the end of its call",
+     ANY,
+     {.chunk = 64}},
     {"delta_reads_undecayed",
      "the delta reads the state before its decay",
      GATED_DELTA,
@@ -86,7 +98,55 @@ typedef struct look {
     const recur_inputs *in;
     const att_tensor *out, *state, *z;
     const att_units *units;
+    recur_numbers past; /* what lies in memory after the last token; only its k, v, g and beta */
 } look;
+
+/* An element of an input as a kernel finds it, past its end too; NaN where nothing is known. */
+static double found(const recur_inputs *in, const att_tensor *t, int64_t b, int64_t h, int64_t i,
+                    int64_t c)
+{
+    const size_t size = t->data ? att_dtype_size(t->dtype) : 0;
+    const int64_t at = t->data ? att_tensor_at(t, b, h, i, c < t->shape[3] ? c : 0) : 0;
+    const uintptr_t place = (uintptr_t)t->data + (uintptr_t)(at * (int64_t)size);
+
+    for (size_t g = 0; size && g < in->guards; g++) {
+        const uintptr_t start = (uintptr_t)in->guard[g].data;
+        if ((uintptr_t)t->data >= start && (uintptr_t)t->data <= start + in->guard[g].bytes &&
+            place >= start && place + size <= start + in->guard[g].bytes)
+            return att_fp_load(t->data, t->dtype, at);
+    }
+    return (double)NAN;
+}
+
+static void find_rows(const recur_inputs *in, const att_tensor *t, int64_t wide, double *to)
+{
+    const recur_spec *s = &in->spec;
+
+    for (int64_t n = 0; n < s->b * s->hkv * RECUR_AHEAD * wide; n++) {
+        const int64_t row = n / wide, head = row / RECUR_AHEAD;
+        to[n] = found(in, t, head / s->hkv, head % s->hkv, s->t + row % RECUR_AHEAD, n % wide);
+    }
+}
+
+static bool look_past(look *l)
+{
+    const recur_inputs *in = l->in;
+    const recur_spec *s = &in->spec;
+    const int64_t rows = s->b * s->hkv * RECUR_AHEAD;
+    double *room = calloc((size_t)(rows * (2 * s->d + s->dv + 1)) + 1, sizeof *room);
+
+    l->past = (recur_numbers){.k = room};
+    if (!room)
+        return false;
+    l->past.g = l->past.k + rows * s->d;
+    l->past.v = l->past.g + rows * s->d;
+    l->past.beta = l->past.v + rows * s->dv;
+    find_rows(in, &in->given.k, s->d, l->past.k);
+    find_rows(in, &in->given.v, s->dv, l->past.v);
+    find_rows(in, &in->section.g, s->d, l->past.g);
+    find_rows(in, &in->section.beta, 1, l->past.beta);
+    return true;
+}
 
 static double ratio_of(const recur_error *e)
 {
@@ -96,7 +156,7 @@ static double ratio_of(const recur_error *e)
 }
 
 /* NaN: does not hold. */
-static double explains(const look *l, const recur_reading *reading)
+static double explains(const look *l, recur_reading reading)
 {
     const recur_spec *s = &l->in->spec;
     recur_answer a;
@@ -105,7 +165,8 @@ static double explains(const look *l, const recur_reading *reading)
 
     if (recur_answer_make(s, &a) != ATT_OK)
         return ratio;
-    if (recur_walk(s, &l->in->numbers, reading, &a) == ATT_OK) {
+    reading.past = &l->past;
+    if (recur_walk(s, &l->in->numbers, &reading, &a) == ATT_OK) {
         recur_judge(s, &a, l->out, l->state, l->z, l->units, &e);
         ratio = ratio_of(&e);
     }
@@ -113,30 +174,30 @@ static double explains(const look *l, const recur_reading *reading)
     return ratio;
 }
 
-/* Elements of t that are not a number where f has one. */
-static int64_t lost(const att_tensor *t, const recur_field *f)
-{
-    int64_t n = 0;
-
-    for (int64_t i = 0; t->data && i < f->n; i++)
-        n += isfinite(f->x[i]) && isnan(att_fp_load(t->data, t->dtype, i));
-    return n;
-}
-
-static void marks(att_ctx *x, const look *l, const recur_error *e)
+/* Is an output of the first token not a number where it should be one? */
+static bool lost_at_once(const look *l)
 {
     const recur_spec *s = &l->in->spec;
-    const att_tensor none = {0};
-    recur_error out;
+    const recur_field *f = &l->in->answer.out;
 
-    recur_judge(s, &l->in->answer, l->out, &none, &none, l->units, &out);
-    const bool right = !out.bad.what, nan = lost(l->out, &l->in->answer.out) > 0;
-    if (right && l->state->data && lost(l->state, &l->in->answer.s) == l->in->answer.s.n)
+    for (int64_t i = 0; i < f->n; i++)
+        if (i / s->dv % s->t == 0 && isfinite(f->x[i]) &&
+            isnan(att_fp_load(l->out->data, l->out->dtype, i)))
+            return true;
+    return false;
+}
+
+static void marks(att_ctx *x, const look *l)
+{
+    const recur_spec *s = &l->in->spec;
+
+    if (l->state->data && recur_unwritten(l->state) == l->in->answer.s.n && l->in->answer.s.n)
         att_ctx_diagnose(x, "state_never_written", 0, "no state was written");
-    else if (right && e->bad.what && s->t % 16)
-        att_ctx_diagnose(x, "partial_last_chunk", 0,
-                         "outputs are right, the state is not, and the last chunk is partial");
-    if (nan && !s->starts && recur_call_length(s, 0) == 1 && !parity_is(s->values, "nan"))
+    else if (recur_unwritten(l->out) > 0)
+        att_ctx_diagnose(x, "rows_not_written", 0, "some of the output was never written");
+    else if (recur_unwritten(l->state) > 0 || recur_unwritten(l->z) > 0)
+        att_ctx_diagnose(x, "state_part_written", 0, "some of the state was never written");
+    if (!s->starts && recur_call_length(s, 0) == 1 && lost_at_once(l))
         att_ctx_diagnose(x, "no_threads_no_cache", 0,
                          "NaN where the first call has one token and no state");
 }
@@ -169,21 +230,22 @@ void recur_diagnose(att_ctx *x, const recur_inputs *in, const att_tensor *out,
                     const att_tensor *state, const att_tensor *z, const att_units *units,
                     const recur_error *e)
 {
-    const look l = {in, out, state, z, units};
+    look l = {in, out, state, z, units, {0}};
     void *count = NULL;
     char key[160];
 
     snprintf(key, sizeof key, "run:recur looked at %s", att_ctx_kernel(x)->name);
     if (att_ctx_shared(x, key, make_looked, NULL, free, &count) != ATT_OK ||
-        ((looked *)count)->cases++ >= MOST_CASES)
+        ((looked *)count)->cases++ >= MOST_CASES || !look_past(&l))
         return;
-    marks(x, &l, e);
+    marks(x, &l);
     for (size_t f = 0; f < sizeof faults / sizeof *faults; f++) {
         if (!has(&in->spec, faults[f].of))
             continue;
-        double ratio = explains(&l, &faults[f].reading);
+        double ratio = explains(&l, faults[f].reading);
         if (!isnan(ratio))
             att_ctx_diagnose(x, faults[f].name, ratio, faults[f].text);
     }
+    free(l.past.k);
     say_first(x, &e->bad); /* last: a cause is named by what comes first */
 }

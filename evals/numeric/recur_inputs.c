@@ -114,7 +114,7 @@ static void poison(const recur_spec *s, att_rng *rng, recur_numbers *n)
 
 static double gate(const recur_spec *s, att_rng *rng, int64_t t)
 {
-    static const double mixed[] = {0, -1e-4, -0.3, -5, -100};
+    static const double mixed[] = {0, -1e-4, -0.3, -5, -100}, steep[] = {0, -1e-3, -2, -1e4};
     const double x = att_rng_unit(rng);
 
     if (parity_is(s->gates, "near"))
@@ -125,6 +125,8 @@ static double gate(const recur_spec *s, att_rng *rng, int64_t t)
         return -1 - 29 * x;
     if (parity_is(s->gates, "mixed"))
         return mixed[(int)(5 * x)];
+    if (parity_is(s->gates, "steep")) /* forgets all at once, now and then */
+        return steep[x > 0.95 ? 3 : x > 0.85 ? 2 : x > 0.4];
     if (parity_is(s->gates, "fading")) /* what is summed early must not blur what comes late */
         return t < s->t / 2 ? -20 * x : -0.003 * x;
     return 0;

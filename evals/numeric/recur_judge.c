@@ -2,6 +2,7 @@
 /* Judging a recurrent kernel's results element by element: what must not be finite is looked at
  * first, then |e| over its worst and over its likely size (recur_walk.c). */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/fp.h"
 #include "evals/numeric/recur.h"
@@ -93,4 +94,33 @@ void recur_judge(const recur_spec *s, const recur_answer *want, const att_tensor
     judge(&want->s, "state", state, units, &single, e, &none, &none);
     judge(&want->z, "z", z, units, &single, e, &none, &none);
     e->nmse = square == 0 ? 0 : square / want_square;
+}
+
+static bool make_field(recur_field *f, int64_t n)
+{
+    double *x = calloc((size_t)(4 * n + 1), sizeof *x);
+
+    *f = (recur_field){.x = x, .n = n};
+    if (x)
+        *f = (recur_field){x, x + n, x + 2 * n, x + 3 * n, n};
+    return x != NULL;
+}
+
+att_status recur_answer_make(const recur_spec *s, recur_answer *out)
+{
+    *out = (recur_answer){0};
+    if (make_field(&out->out, s->b * s->hq * s->t * s->dv) &&
+        make_field(&out->s, s->b * s->hkv * s->d * s->dv) &&
+        make_field(&out->z, s->b * s->hkv * s->d))
+        return ATT_OK;
+    recur_answer_drop(out);
+    return ATT_NO_MEMORY;
+}
+
+void recur_answer_drop(recur_answer *a)
+{
+    free(a->out.x);
+    free(a->s.x);
+    free(a->z.x);
+    *a = (recur_answer){0};
 }

@@ -52,10 +52,20 @@ static bool normed(const walk *w)
     return w->s->rule == ATT_RULE_LINEAR_ELU1;
 }
 
+/* Where token t of the head is, and its row there. */
+static const recur_numbers *numbers_at(const walk *w, int64_t t, int64_t *row)
+{
+    const int64_t head = w->b * w->s->hkv + w->h;
+
+    *row = t < w->s->t ? head * w->s->t + t : head * RECUR_AHEAD + t - w->s->t;
+    return t < w->s->t ? w->n : w->how->past;
+}
+
 static double decay_of(const walk *w, int64_t t, int64_t c)
 {
     const recur_spec *s = w->s;
     const int64_t group = s->hq / s->hkv;
+    int64_t row;
 
     if (w->how->decay_missing || t < 0)
         return 1;
@@ -63,7 +73,8 @@ static double decay_of(const walk *w, int64_t t, int64_t c)
         return 1 - ldexp(1, (int)(-5 - (w->how->decay_by_query_head ? w->h * group : w->h)));
     if (!recur_gated(s->rule))
         return 1;
-    double g = w->n->g[((w->b * s->hkv + w->h) * s->t + t) * s->d + c];
+    const recur_numbers *n = numbers_at(w, t, &row);
+    double g = n->g[row * s->d + c];
     return w->how->decay_base_2 ? exp2(g) : exp(g);
 }
 
@@ -71,16 +82,17 @@ static double decay_of(const walk *w, int64_t t, int64_t c)
 static void take_token(walk *w)
 {
     const recur_spec *s = w->s;
-    const int64_t row = (w->b * s->hkv + w->h) * s->t + w->t;
+    int64_t row;
+    const recur_numbers *n = numbers_at(w, w->t, &row);
 
     for (int64_t c = 0; c < s->d; c++) {
-        double k = w->n->k[row * s->d + c];
+        double k = n->k[row * s->d + c];
         w->k[c] = normed(w) ? feature(k) : k;
         w->decay[c] = decay_of(w, w->how->decay_late ? w->t - 1 : w->t, c);
         if (recur_gated(s->rule))
-            w->logs[c] += fabs(w->n->g[row * s->d + c]);
+            w->logs[c] += fabs(n->g[row * s->d + c]);
     }
-    memcpy(w->v, w->n->v + row * s->dv, (size_t)s->dv * sizeof *w->v);
+    memcpy(w->v, n->v + row * s->dv, (size_t)s->dv * sizeof *w->v);
     w->v[s->dv] = 1;
 }
 
@@ -144,11 +156,11 @@ static void step(walk *w, double *reach)
 {
     const recur_spec *s = w->s;
     const bool delta = recur_delta(s->rule);
-    double beta = 1;
+    int64_t row;
+    const recur_numbers *n = numbers_at(w, w->t, &row);
+    const double beta = delta && !w->how->beta_missing ? n->beta[row] : 1;
 
     take_token(w);
-    if (delta && !w->how->beta_missing)
-        beta = w->n->beta[(w->b * s->hkv + w->h) * s->t + w->t];
     if (delta)
         pseudo_values(w, beta, reach);
     for (int64_t d = 0; d < w->wide; d++)
@@ -313,6 +325,18 @@ static void leave_block(walk *w)
         }
 }
 
+/* The last token of a call that takes in whole chunks: those past it too. */
+static void fill_chunk(walk *w, double *reach)
+{
+    const int64_t last = w->t, chunk = w->how->chunk;
+
+    for (int64_t n = last + 1 - w->first; chunk && n % chunk; n++) {
+        w->t = w->first + n;
+        step(w, reach);
+    }
+    w->t = last;
+}
+
 static bool make_room(walk *w, double **room)
 {
     const int64_t cells = w->s->d * w->wide, d = w->s->d;
@@ -349,6 +373,8 @@ static void walk_head(walk *w, recur_answer *out, double *q, double *reach)
         for (int64_t i = 0; i < group; i++)
             read_query(w, w->how->heads_tiled ? i * s->hkv + w->h : w->h * group + i, q, &out->out);
         leave_block(w);
+        if (w->t + 1 == next)
+            fill_chunk(w, reach);
     }
     finish(w, out);
 }
@@ -373,33 +399,4 @@ att_status recur_walk(const recur_spec *s, const recur_numbers *n, const recur_r
             walk_head(&w, out, q, reach);
     free(room);
     return ATT_OK;
-}
-
-static bool make_field(recur_field *f, int64_t n)
-{
-    double *x = calloc((size_t)(4 * n + 1), sizeof *x);
-
-    *f = (recur_field){.x = x, .n = n};
-    if (x)
-        *f = (recur_field){x, x + n, x + 2 * n, x + 3 * n, n};
-    return x != NULL;
-}
-
-att_status recur_answer_make(const recur_spec *s, recur_answer *out)
-{
-    *out = (recur_answer){0};
-    if (make_field(&out->out, s->b * s->hq * s->t * s->dv) &&
-        make_field(&out->s, s->b * s->hkv * s->d * s->dv) &&
-        make_field(&out->z, s->b * s->hkv * s->d))
-        return ATT_OK;
-    recur_answer_drop(out);
-    return ATT_NO_MEMORY;
-}
-
-void recur_answer_drop(recur_answer *a)
-{
-    free(a->out.x);
-    free(a->s.x);
-    free(a->z.x);
-    *a = (recur_answer){0};
 }

@@ -5,8 +5,8 @@
  * shuffled or dealt, threads late, giving way or stopped in the middle; outputs, scratch and the
  * heap hold something else each time; scratch is closed and freed memory filled as soon as they are
  * dead.  Runs on equally many threads must be equal (always), those on different numbers where the
- * kernel declares it.  Run 0 is judged by the numeric rule, as in parity. O(runs pairs (Dk + Dv)).
- */
+ * kernel declares it.  Run 0 is judged by the numeric rule, as in parity, where parity can.
+ * O(runs pairs (Dk + Dv)). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,7 +303,8 @@ static att_status ask_support(att_ctx *x, const att_problem *p)
 
 static att_status run_calls(att_ctx *x, parity_inputs *in, const att_units *units)
 {
-    const int32_t class_ = att_ctx_kernel(x)->class_;
+    const att_kernel *kernel = att_ctx_kernel(x);
+    const int32_t class_ = kernel->class_;
     attended a = {.in = in, .p = in->given};
     repeat_call c = {.x = x, .op = ATT_OP_ATTEND, .p = &a.p, .arg = &a};
     const repeat_way first = repeat_way_of(0, 0, 1);
@@ -325,10 +326,10 @@ static att_status run_calls(att_ctx *x, parity_inputs *in, const att_units *unit
         goto done;
     att_ctx_record(x, "redzone", (double)parity_outputs_changed(&a.o));
     if (class_ == ATT_OWN)
-        status = parity_own(x, in, &a.o.got, units);
-    else if (class_ == ATT_APPROX)
+        status = parity_knows(kernel) ? parity_own(x, in, &a.o.got, units) : ATT_OK;
+    else if (class_ == ATT_APPROX && (kernel->select || parity_pools(kernel)))
         status = judge_approx(x, in, &a.p, &a.o, units, &broken);
-    else
+    else if (class_ == ATT_EXACT)
         status = judge(x, in, &a.o, units, &broken);
     if (status == ATT_OK)
         status = compare(&c, broken);
@@ -368,14 +369,6 @@ static att_status check(att_ctx *x, const parity_spec *spec, att_units *units)
     }
     if (!kernel->attend) {
         att_ctx_why(x, "%s does not offer this operator", kernel->name);
-        return ATT_UNSUPPORTED;
-    }
-    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel)) {
-        att_ctx_why(x, "approximates without saying which keys it kept (no select)");
-        return ATT_UNSUPPORTED;
-    }
-    if (kernel->class_ == ATT_OWN && !parity_knows(kernel)) {
-        att_ctx_why(x, "has a function of its own that parity does not know");
         return ATT_UNSUPPORTED;
     }
     return ATT_OK;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
 #include "evals/tests/house.h"
 
 #include "common/recur.h"
@@ -48,6 +50,52 @@ static att_status idles(const att_kernel *self, const att_problem *p, const att_
     return ATT_OK;
 }
 
+/* The state of the case is read anew from where it was, after it was written. */
+static att_status writes_early(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    const att_recur *r = p->recur;
+
+    (void)self;
+    for (int64_t i = 0; r->state_out.data && i < p->batch * p->heads_kv; i++)
+        ((float *)r->state_out
+             .data)[att_tensor_at(&r->state_out, i / p->heads_kv, i % p->heads_kv, 0, 0)] = 0.0f;
+    return recur_as(p, s, r);
+}
+
+/* Takes in the `n` tokens after the last one. */
+static int64_t to_32(const att_problem *p)
+{
+    return (p->kv_len + 31) / 32 * 32;
+}
+
+static att_status reads_on(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    static const att_recur_way way = {.tokens = to_32};
+
+    (void)self;
+    return att_recur_run(p, &way, s);
+}
+
+static att_status half_a_state(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    att_recur other = *p->recur;
+    float *room = calloc((size_t)(p->head_dim * p->value_dim), sizeof *room);
+    att_status status = ATT_NO_MEMORY;
+
+    (void)self;
+    if (room) {
+        other.state_out = att_tensor_dense(room, ATT_F32, 1, 1, p->head_dim, p->value_dim);
+        status = recur_as(p, s, &other);
+        for (int64_t c = 0; c < p->head_dim / 2 && p->recur->state_out.data; c++)
+            for (int64_t d = 0; d < p->value_dim; d++)
+                ((float *)
+                     p->recur->state_out.data)[att_tensor_at(&p->recur->state_out, 0, 0, c, d)] =
+                    room[c * p->value_dim + d];
+    }
+    free(room);
+    return status;
+}
+
 #define MADE(of)                                                                                   \
     static const att_kernel of##_kernel = {                                                        \
         .struct_size = sizeof(att_kernel),                                                         \
@@ -64,11 +112,15 @@ MADE(forgets);
 MADE(never_ages);
 MADE(hides_state);
 MADE(idles);
+MADE(writes_early);
+MADE(reads_on);
+MADE(half_a_state);
 
 static void open_house(void)
 {
-    static const att_kernel *const made[] = {&forgets_kernel, &never_ages_kernel,
-                                             &hides_state_kernel, &idles_kernel, NULL};
+    static const att_kernel *const made[] = {
+        &forgets_kernel,      &never_ages_kernel, &hides_state_kernel,  &idles_kernel,
+        &writes_early_kernel, &reads_on_kernel,   &half_a_state_kernel, NULL};
 
     house_open(2, made);
 }
@@ -138,6 +190,68 @@ static void a_kernel_that_writes_nothing_fails(void)
     att_record_clear(&r);
 }
 
+static void passes(const char *kernel, const char *params)
+{
+    att_record r = house_case("recur", kernel, params, 11);
+
+    if (r.status != ATT_PASS)
+        printf("%s: %s\n", r.line, r.reason ? r.reason : "");
+    CU_ASSERT_EQUAL(r.status, ATT_PASS);
+    att_record_clear(&r);
+}
+
+static void a_state_may_be_updated_in_place(void)
+{
+    static const char *const kernels[] = {"recur_step", "recur_chunk", "linear_elu1"};
+
+    for (size_t k = 0; k < 3; k++) {
+        passes(kernels[k], "rule=linear_elu1 state=same t=33 hq=4 hkv=2 calls=by15");
+        passes(kernels[k], "rule=linear_elu1 state=same t=0 layout=padded");
+    }
+    passes("recur_chunk", "rule=gated_delta state=same t=65 calls=ragged layout=reversed");
+    passes("writes_early", "state=both t=9");
+    att_record r = house_case("recur", "writes_early", "state=same t=9", 11);
+    CU_ASSERT_EQUAL(r.status, ATT_FAIL);
+    att_record_clear(&r);
+}
+
+static void sudden_forgetting_is_no_error(void)
+{
+    passes("recur_step", "rule=gla gates=steep per=channel t=130");
+    passes("recur_chunk", "rule=gated_delta gates=steep t=130 calls=by64");
+}
+
+static void accumulators_in_f64_are_no_error_in_many_calls(void)
+{
+    passes("reference_f64", "t=65 calls=by1");
+    passes("reference_f64", "t=65 calls=whole");
+}
+
+static void tokens_past_the_end_are_named(void)
+{
+    is_named("reads_on", "t=17 hq=2", "partial_last_chunk");
+    is_named("reads_on", "t=130 calls=ragged rule=gla state=none", "partial_last_chunk");
+}
+
+static void a_state_written_in_part_is_named(void)
+{
+    is_named("half_a_state", "t=16", "state_part_written");
+}
+
+static void the_zoo_of_this_family_is_named(void)
+{
+    static const char *const bugs[][2] = {
+        {"zoo:partial_last_chunk", "t=17 state=out"},
+        {"zoo:block_end_decay", "t=130 rule=retention"},
+        {"zoo:block_end_decay", "t=130 rule=gla calls=ragged"},
+        {"zoo:normaliser_axis", "t=17 rule=linear_elu1 hq=3"},
+        {"zoo:recurrent_missing_norm", "t=65 rule=linear_elu1 calls=ragged"},
+        {"zoo:no_threads_no_cache", "t=1 state=out"}};
+
+    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++)
+        is_named(bugs[i][0], bugs[i][1], bugs[i][0] + 4);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -147,6 +261,13 @@ int main(void)
         {"a decay that is left out is named", a_decay_that_is_left_out_is_named},
         {"a state that is not written is named", a_state_that_is_not_written_is_named},
         {"a kernel that writes nothing fails", a_kernel_that_writes_nothing_fails},
+        {"a state may be updated in place", a_state_may_be_updated_in_place},
+        {"sudden forgetting is no error", sudden_forgetting_is_no_error},
+        {"accumulators in f64 are no error in many calls",
+         accumulators_in_f64_are_no_error_in_many_calls},
+        {"tokens past the end are named", tokens_past_the_end_are_named},
+        {"a state written in part is named", a_state_written_in_part_is_named},
+        {"the zoo of this family is named", the_zoo_of_this_family_is_named},
         {"the house closes", house_close},
         CU_TEST_INFO_NULL};
     return att_suite_run("recur", tests);
