@@ -19,8 +19,9 @@
 #define GIVE_UP 3    /* crashes and timeouts after which a bug is well enough known */
 
 typedef struct options {
-    const char *suite, *popular, *plot;
+    const char *suite, *popular, *plot, *against;
     att_list kernels, judges;
+    double keep;
     int64_t seed, workers;
     bool json, quiet;
 } options;
@@ -38,6 +39,10 @@ static const att_option table[] = {
      "what other people's rules would say, \"all\" or by name: the kill matrix"},
     {"popular", ATT_OPTION_TEXT, offsetof(options, popular), "NAME", NULL,
      "the judges' other inputs; default: popular"},
+    {"against", ATT_OPTION_TEXT, offsetof(options, against), "FILE", NULL,
+     "a fuller suite's summary as JSON: which share of its catches this one keeps"},
+    {"keep", ATT_OPTION_REAL, offsetof(options, keep), "SHARE", "0:1",
+     "fail below this share; default: 0"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
     {"plot", ATT_OPTION_TEXT, offsetof(options, plot), "FILE.svg", NULL, "a bar a class"},
     {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
@@ -121,24 +126,31 @@ static int exit_code(const options *o, const att_zoo_score *t, int number)
         return ATT_EXIT_NOTHING;
     if (t->lost && !t->alarms)
         return ATT_EXIT_INCOMPLETE;
+    if (o->against) /* what a smaller suite misses counts through the share it keeps */
+        return t->alarms ? ATT_EXIT_FAIL : ATT_EXIT_PASS;
     return t->alarms || t->caught < t->n ? ATT_EXIT_FAIL : ATT_EXIT_PASS;
 }
 
 static int report(const att_cli *cli, const options *o, const att_result *result, int number)
 {
     att_zoo_score t;
+    att_zoo_kept kept;
     att_why why = {""};
     att_status status = att_zoo_score_make(result, cli->kernels->zoo, &t);
     int code;
 
-    if (status != ATT_OK)
+    if (status == ATT_OK && o->against)
+        status = att_zoo_kept_read(o->against, &t, &kept, &why);
+    if (status != ATT_OK) {
+        fprintf(stderr, "attest zoo: %s\n", why.text);
+        att_zoo_score_drop(&t);
         return att_exit_of(status);
-    if (o->json)
-        att_zoo_print_json(&t);
-    else
-        att_zoo_print_text(&t);
+    }
+    (o->json ? att_zoo_print_json : att_zoo_print_text)(&t, o->against ? &kept : NULL);
     print_alarms(result, cli->kernels->zoo);
     code = exit_code(o, &t, number);
+    if (o->against && !(att_zoo_kept_share(&kept) >= o->keep))
+        code = att_exit_worse(code, ATT_EXIT_FAIL);
     if (o->plot && (status = att_zoo_plot(&t, o->plot, &why)) != ATT_OK) {
         fprintf(stderr, "attest zoo: %s\n", why.text);
         code = att_exit_worse(code, att_exit_of(status));

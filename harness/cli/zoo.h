@@ -49,8 +49,23 @@ void att_zoo_score_drop(att_zoo_score *score);
 /* fail, crash, timeout */
 bool att_zoo_failed(const att_record *record);
 
-void att_zoo_print_json(const att_zoo_score *score);
-void att_zoo_print_text(const att_zoo_score *score);
+/* Held against a fuller suite's summary: bugs asked here that it caught, those of them caught here
+ * too, and the names of the others. */
+#define ATT_ZOO_LOST 200
+typedef struct att_zoo_kept {
+    const char *path;
+    size_t caught, kept, lost;
+    const char *names[ATT_ZOO_LOST];
+} att_zoo_kept;
+/* path: a file of what `attest zoo --json` printed.  IO, CORRUPT. */
+att_status att_zoo_kept_read(const char *path, const att_zoo_score *score, att_zoo_kept *out,
+                             att_why *why);
+double att_zoo_kept_share(const att_zoo_kept *kept); /* NAN: the fuller suite caught none */
+void att_zoo_kept_print(const att_zoo_kept *kept, bool json);
+
+/* kept: NULL where nothing is held against. */
+void att_zoo_print_json(const att_zoo_score *score, const att_zoo_kept *kept);
+void att_zoo_print_text(const att_zoo_score *score, const att_zoo_kept *kept);
 /* A bar a class; path ends in ".svg", its data and script lie beside it. */
 bool att_zoo_plottable(const char *path);
 att_status att_zoo_plot(const att_zoo_score *score, const char *path, att_why *why);

@@ -41,7 +41,7 @@ static void put_row(const att_zoo_bug *b)
     putchar('}');
 }
 
-void att_zoo_print_json(const att_zoo_score *t)
+void att_zoo_print_json(const att_zoo_score *t, const att_zoo_kept *kept)
 {
     const char *between = "";
 
@@ -59,7 +59,10 @@ void att_zoo_print_json(const att_zoo_score *t)
         fputs(i ? "," : "", stdout);
         put_row(&t->bugs[i]);
     }
-    puts("]}");
+    putchar(']');
+    if (kept)
+        att_zoo_kept_print(kept, true);
+    puts("}");
 }
 
 static void print_bug(const att_zoo_bug *b)
@@ -77,7 +80,7 @@ static void print_bug(const att_zoo_bug *b)
     putchar('\n');
 }
 
-void att_zoo_print_text(const att_zoo_score *t)
+void att_zoo_print_text(const att_zoo_score *t, const att_zoo_kept *kept)
 {
     printf("%-26s %-18s %11s %-26s %s\n", "bug", "class", "failed", "caught by", "named");
     for (size_t i = 0; i < t->n; i++)
@@ -92,6 +95,8 @@ void att_zoo_print_text(const att_zoo_score *t)
         "\n%zu of %zu bugs caught, %zu named, %zu named wrongly; right kernels: %zu false alarms "
         "in %zu cases\n",
         t->caught, t->n, t->named, t->misnamed, t->alarms, t->clean);
+    if (kept)
+        att_zoo_kept_print(kept, false);
 }
 
 /* Splits DIR/STEM.svg; false where it does not end so. */

@@ -200,6 +200,36 @@ static void the_plot_lies_beside_its_data(void)
                     ATT_EXIT_USAGE);
 }
 
+static void the_share_of_a_fuller_suite_is_told(void)
+{
+    cJSON *json = NULL;
+    char options[2 * PATH_MAX], move[2 * PATH_MAX];
+
+    write_suite(CAUSAL);
+    CU_ASSERT_EQUAL(zoo("--json --kernel zoo:causal_top_left --kernel zoo:log2e_missing", NULL),
+                    ATT_EXIT_PASS);
+    snprintf(move, sizeof move, "mv '%s/out' '%s/full.json'", folder, folder);
+    CU_ASSERT_EQUAL_FATAL(system(move), 0);
+    write_suite(ROW("\"sq\": [8], \"sk\": [33]")); /* without causality */
+    snprintf(options, sizeof options,
+             "--json --kernel zoo:causal_top_left --kernel zoo:log2e_missing --against "
+             "'%s/full.json' --keep 0.5",
+             folder);
+    CU_ASSERT_EQUAL(zoo(options, &json), ATT_EXIT_PASS);
+    const cJSON *against = att_json_get(json, "against");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(against);
+    CU_ASSERT_EQUAL(number(against, "caught"), 2);
+    CU_ASSERT_EQUAL(number(against, "kept"), 1);
+    CU_ASSERT_EQUAL(number(against, "share"), 0.5);
+    const cJSON *lost = cJSON_GetArrayItem(att_json_get(against, "lost"), 0);
+    CU_ASSERT_STRING_EQUAL(cJSON_GetStringValue(lost), "causal_top_left");
+    cJSON_Delete(json);
+    strcat(options, "1");
+    CU_ASSERT_EQUAL(zoo(options, NULL), ATT_EXIT_FAIL); /* 0.51 is asked for */
+    CU_ASSERT_EQUAL(zoo("--kernel zoo:log2e_missing --against nowhere.json", NULL),
+                    ATT_EXIT_INCOMPLETE);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -211,6 +241,7 @@ int main(void)
         {"rows_that_list_kernels_meet_the_bugs_too", rows_that_list_kernels_meet_the_bugs_too},
         {"right_but_different_kernels_raise_no_alarm", right_but_different_kernels_raise_no_alarm},
         {"equal_values_are_one_degree_of_freedom", equal_values_are_one_degree_of_freedom},
+        {"the_share_of_a_fuller_suite_is_told", the_share_of_a_fuller_suite_is_told},
         {"the_plot_lies_beside_its_data", the_plot_lies_beside_its_data},
         CU_TEST_INFO_NULL};
     char command[PATH_MAX];
