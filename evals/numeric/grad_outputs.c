@@ -31,21 +31,6 @@ static parity_shape shape_of(const grad_inputs *g, grad_of of)
     return parity_key_shape(g->in, layout, of == GRAD_DK ? s->d : s->dv);
 }
 
-/* A signalling NaN of the type: whatever reads it, adds to it and writes it back makes it quiet. */
-static void arm(att_guard *guard, int32_t dtype)
-{
-    static const uint64_t f64 = 0x7ff4000000000001u;
-    static const uint32_t f32 = 0x7fa00001u;
-    static const uint16_t f16 = 0x7d01, bf16 = 0x7fa1;
-
-    att_guard_arm(guard,
-                  dtype == ATT_F64   ? (const void *)&f64
-                  : dtype == ATT_F32 ? (const void *)&f32
-                  : dtype == ATT_F16 ? (const void *)&f16
-                                     : (const void *)&bf16,
-                  att_dtype_size(dtype));
-}
-
 bool grad_outputs_make(const grad_inputs *g, att_grad *section, grad_outputs *o)
 {
     att_tensor *const to[GRADS] = {&section->dq, &section->dk, &section->dv, &section->dbias};
@@ -59,7 +44,7 @@ bool grad_outputs_make(const grad_inputs *g, att_grad *section, grad_outputs *o)
         const parity_shape shape = shape_of(g, of);
         if (!att_guard_make(&o->guard[of], (size_t)shape.extent * size, g->in->spec.place))
             return false;
-        arm(&o->guard[of], g->dtype[of]);
+        parity_arm(&o->guard[of], g->dtype[of]);
         o->at[of] = *to[of] = parity_tensor(&shape, o->guard[of].data, g->dtype[of]);
         o->got[of] = att_tensor_dense(malloc((size_t)(g->n[of] + 1) * size), g->dtype[of], 1, 1, 1,
                                       g->n[of]);

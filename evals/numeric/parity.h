@@ -120,6 +120,9 @@ bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs
  * byte still changed was written where nothing should be. */
 void parity_outputs_collect(const parity_inputs *in, const att_problem *p, parity_outputs *o);
 size_t parity_outputs_changed(const parity_outputs *o);
+/* Red zones of signalling NaNs of the type: whatever reads one, adds to it and writes it back makes
+ * it quiet, be it a zero that is added. */
+void parity_arm(att_guard *guard, int32_t dtype);
 void parity_outputs_drop(parity_outputs *o);
 
 /* --- parity_judge.c: whether the kernel under test can be judged on such cases, and its units. */

@@ -6,6 +6,20 @@
 
 #include "evals/numeric/parity.h"
 
+void parity_arm(att_guard *guard, int32_t dtype)
+{
+    static const uint64_t f64 = 0x7ff4000000000001u;
+    static const uint32_t f32 = 0x7fa00001u;
+    static const uint16_t f16 = 0x7d01, bf16 = 0x7fa1;
+
+    att_guard_arm(guard,
+                  dtype == ATT_F64   ? (const void *)&f64
+                  : dtype == ATT_F32 ? (const void *)&f32
+                  : dtype == ATT_F16 ? (const void *)&f16
+                                     : (const void *)&bf16,
+                  att_dtype_size(dtype));
+}
+
 bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs *o)
 {
     const parity_spec *s = &in->spec;
@@ -21,6 +35,10 @@ bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs
     if (!att_guard_make(&o->out, (size_t)shape.extent * size, s->place) ||
         !att_guard_make(&o->lse, (size_t)(batch * heads * (rows + pad)) * sizeof(float), s->place))
         return false;
+    if (s->place != ATT_PLACE_LOOSE) { /* which is plain memory, and zeros */
+        parity_arm(&o->out, s->dtype);
+        parity_arm(&o->lse, ATT_F32);
+    }
     p->out = parity_tensor(&shape, o->out.data, s->dtype);
     if (s->lse) {
         p->lse = att_tensor_dense(o->lse.data, ATT_F32, 1, batch, heads, rows);

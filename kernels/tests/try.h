@@ -253,6 +253,8 @@ static inline att_status try_call(const att_kernel *k, att_op op, const att_prob
         status = k->select(k, p, &s, allowed);
     else if (op == ATT_OP_RECUR)
         status = k->recur(k, p, &s);
+    else if (op == ATT_OP_ATTEND_BACKWARD)
+        status = k->attend_backward(k, p, &s);
     else
         status = k->attend(k, p, &s);
     if (k->drop)
