@@ -8,9 +8,9 @@
 
 void parity_arm(att_guard *guard, int32_t dtype)
 {
-    static const uint64_t f64 = 0x7ff4000000000001u;
-    static const uint32_t f32 = 0x7fa00001u;
-    static const uint16_t f16 = 0x7d01, bf16 = 0x7fa1;
+    static const uint64_t f64 = 0x7ff5a5a5a5a5a5a5u;
+    static const uint32_t f32 = 0x7fa5a5a5u;
+    static const uint16_t f16 = 0x7da5, bf16 = 0x7fa5;
 
     att_guard_arm(guard,
                   dtype == ATT_F64   ? (const void *)&f64
