@@ -63,6 +63,8 @@ static void put_details(att_buf *out, const att_record *r)
     }
     for (size_t i = 0; i < r->n_diagnoses; i++) {
         char line[512];
+        if (att_diagnosis_repeats(r, i))
+            continue;
         att_diagnosis_line(&r->diagnoses[i], line, sizeof line);
         att_buf_printf(out, "%s\n", line);
     }

@@ -74,7 +74,7 @@ static void put_diagnoses(att_buf *out, const att_record *r)
         att_buf_puts(out, "\n");
     }
     for (size_t d = 0; d < r->n_diagnoses; d++) {
-        if (&r->diagnoses[d] == named)
+        if (&r->diagnoses[d] == named || att_diagnosis_repeats(r, d))
             continue;
         att_diagnosis_line(&r->diagnoses[d], line, sizeof line);
         att_buf_puts(out, "- ");

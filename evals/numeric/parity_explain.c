@@ -15,8 +15,8 @@
 /* What is to be explained. */
 typedef struct subject {
     again *g;
-    const att_tensor *got;
-    const att_error *e; /* the output against the right answer */
+    const att_tensor *got, *lse;
+    const att_error *e; /* the output against the right answer; right: the LSE alone is wrong */
     double *out;        /* [rows][Dv]: the output as doubles */
     double *weight;     /* 1 / sigma under the right reading; 0 = not judged */
     int64_t n;
@@ -57,6 +57,8 @@ static bool far_off(const subject *s, const double *answer)
 /* A reading that is hardly better than the right one explains nothing. */
 static double weighed(const subject *s, const att_error *e)
 {
+    if (!s->e->bad)
+        return e->lse_ratio;
     if (s->e->nonfinite == 0 && !(2 * e->sigma_ratio <= s->e->sigma_ratio))
         return (double)NAN;
     return s->finite ? e->sigma_ratio / 6 : 1;
@@ -84,7 +86,8 @@ static double explains(parity_trial *t, const subject *s)
         att_ctx_call(x, &oracle->part[0], ATT_OP_SELECT, &t->p, t->allowed) == ATT_OK &&
         att_profile_make(&t->p, t->allowed, t->out, t->lse, s->g->units->acc, &profile, NULL) ==
             ATT_OK &&
-        att_error_judge(profile, s->got, NULL, s->g->units, &e) == ATT_OK && !e.bad)
+        att_error_judge(profile, s->got, s->e->bad ? NULL : s->lse, s->g->units, &e) == ATT_OK &&
+        !e.bad)
         ratio = weighed(s, &e);
     att_profile_drop(profile);
     return ratio;
@@ -104,13 +107,14 @@ static void write_text(const char *text, int64_t n, char *to, size_t size)
 static void try_reading(const subject *s, const parity_fault *f, int64_t n)
 {
     parity_trial t = {.x = s->g->x, .in = s->g->in, .p = s->g->in->plain, .n = n};
-    char text[sizeof s->g->name[0].text];
+    char text[sizeof s->g->name[0].text], name[sizeof s->g->name[0].fault];
 
     t.heads = calloc((size_t)s->g->in->spec.hq + 1, sizeof *t.heads);
     const double ratio = t.heads && f->read(&t) ? explains(&t, s) : (double)NAN;
     if (!isnan(ratio)) {
         write_text(f->text, n, text, sizeof text);
-        parity_name(s->g, f->name, ratio, text);
+        snprintf(name, sizeof name, f->of ? "%s{%lld}" : "%s", f->name, (long long)n);
+        parity_name(s->g, name, ratio, text);
     }
     parity_trial_drop(&t);
 }
@@ -143,12 +147,12 @@ double parity_explains(parity_trial *t, const att_tensor *got, const att_error *
     return ratio;
 }
 
-void parity_explain(const att_tensor *got, const att_error *e, again *g)
+void parity_explain(const parity_outputs *o, const att_error *e, again *g)
 {
     const parity_fault *const tables[] = {parity_faults, parity_logit_faults, parity_memory_faults,
                                           parity_tile_faults, parity_term_faults};
     static const int64_t none[] = {-1, 0};
-    subject s = {.g = g, .got = got, .e = e};
+    subject s = {.g = g, .got = &o->got, .lse = &o->got_lse, .e = e};
     const bool ready = take_output(&s);
 
     for (size_t table = 0; ready && table < sizeof tables / sizeof *tables; table++)

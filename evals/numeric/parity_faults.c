@@ -42,7 +42,8 @@ void parity_name(again *g, const char *fault, double ratio, const char *text)
     g->named += at == g->named;
     for (; at > 0 && g->name[at - 1].ratio > ratio + 1e-6; at--) /* equal faults: as they came */
         g->name[at] = g->name[at - 1];
-    g->name[at] = (parity_found){.fault = fault, .ratio = ratio};
+    g->name[at].ratio = ratio;
+    snprintf(g->name[at].fault, sizeof g->name[at].fault, "%s", fault);
     snprintf(g->name[at].text, sizeof g->name[at].text, "%s", text);
 }
 
@@ -78,10 +79,9 @@ static void look_into(att_ctx *x, parity_inputs *in, const parity_outputs *o,
 
     if (parity_profile(x, in, units->acc, &g.profile) == ATT_OK &&
         att_error_judge(g.profile, &o->got, NULL, units, &e) == ATT_OK && repeats(o, &g)) {
-        if (e.bad) {
-            parity_explain(&o->got, &e, &g);
+        parity_explain(o, &e, &g);
+        if (e.bad)
             parity_moves(&o->got, &g);
-        }
         parity_marks(in, o, &g);
     }
     parity_say_names(&g);

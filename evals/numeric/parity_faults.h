@@ -18,7 +18,8 @@ typedef struct parity_trial {
 } parity_trial;
 
 typedef struct parity_fault {
-    const char *name, *text;           /* NULL ends the table; # in the text is the number */
+    const char *name, *text; /* NULL ends the table; # in the text is the number, which the
+                                name has behind it as {n} */
     bool (*read)(parity_trial *trial); /* false: the case has nothing of the kind */
     const int64_t *of;                 /* numbers to try, ends with 0; NULL: there are none */
 } parity_fault;
@@ -30,11 +31,10 @@ extern const parity_fault parity_tile_faults[];   /* parity_readings_tiles.c */
 extern const parity_fault parity_term_faults[];   /* parity_readings_terms.c */
 
 /* --- parity_again.c */
-#define PARITY_NAMES 48
+#define PARITY_NAMES 96
 typedef struct parity_found {
-    const char *fault; /* lives as long as the program */
     double ratio;
-    char text[120];
+    char fault[48], text[120];
 } parity_found;
 typedef struct again {
     att_ctx *x;
@@ -47,8 +47,9 @@ typedef struct again {
     size_t named;
 } again;
 
-/* Tries all readings on an output; e: how it compares with the right answer (parity_explain.c). */
-void parity_explain(const att_tensor *got, const att_error *e, again *g);
+/* Tries all readings on an output, or on its LSE where the rest is right.  e: how the output,
+ * without LSE, compares with the right answer (parity_explain.c). */
+void parity_explain(const parity_outputs *o, const att_error *e, again *g);
 /* One reading of a caller's own, on the same terms: its ratio, NaN = does not hold.  The trial
  * answers once; drop it. */
 double parity_explains(parity_trial *t, const att_tensor *got, const att_error *e, again *g);
@@ -102,6 +103,7 @@ bool parity_masked(const parity_inputs *in, parity_place at, int64_t j);
 
 /* --- parity_readings_blocks.c */
 bool parity_read_block_causal(parity_trial *t);
+bool parity_read_block_window(parity_trial *t);
 bool parity_read_shared_blocks_off(parity_trial *t);
 bool parity_read_blocks_off(parity_trial *t);
 bool parity_read_slopes_cut(parity_trial *t);

@@ -2,6 +2,7 @@
 /* Right results in the wrong place, and right results times a factor: what an output is told by
  * once the right answer is known, without another one. */
 #include <math.h>
+#include <stdio.h>
 
 #include "base/fp.h"
 #include "evals/numeric/parity_faults.h"
@@ -173,11 +174,15 @@ static bool by_factors(const again *g, const att_tensor *got)
 
 void parity_moves(const att_tensor *got, again *g)
 {
+    char name[48];
+
     for (size_t m = 0; m < sizeof moves / sizeof *moves; m++)
         for (const int64_t *n = moves[m].of; *n; n++) {
             const double ratio = moved(g, got, moves[m].from, *n);
+            snprintf(name, sizeof name, moves[m].of == once ? "%s" : "%s{%lld}", moves[m].name,
+                     (long long)*n);
             if (ratio <= 1)
-                parity_name(g, moves[m].name, ratio, moves[m].text);
+                parity_name(g, name, ratio, moves[m].text);
         }
     if (by_factors(g, got)) /* behind every fault that says which factor */
         parity_name(g, "wrong_denominator", 0.99, "rows are their right results times a factor");

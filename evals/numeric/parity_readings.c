@@ -295,6 +295,14 @@ static bool fours(parity_trial *t)
     return aligned(t) && parity_redraw(t, true, open_fours);
 }
 
+static bool fours_window(parity_trial *t)
+{
+    const bool windowed = t->p.window_right >= 0;
+
+    t->p.window_right = -1;
+    return windowed && fours(t);
+}
+
 static bool mask_inverted(parity_trial *t)
 {
     return t->p.mask.data && is(t->in, ATT_CAUSAL_NONE) && t->p.window_left < 0 &&
@@ -310,6 +318,7 @@ const parity_fault parity_faults[] = {
      bottom_right, NULL},
     {"causal_needs_mask", "no causality", not_causal, NULL},
     {"causal_per_4_rows", "causal limit of the last of four rows", fours, NULL},
+    {"causal_per_4_rows", "limit to the right of the last of four rows", fours_window, NULL},
     {"window_off_by_one", "one key fewer to the left", key_fewer, NULL},
     {"window_one_more", "one key more to the left", key_more, NULL},
     {"window_right_off_by_one", "one key fewer to the right", right_fewer, NULL},
@@ -335,6 +344,8 @@ const parity_fault parity_faults[] = {
     {"first_key_dropped", "the first key left out", first_key, NULL},
     {"block_level_causal", "causality by blocks: a query's own block in full",
      parity_read_block_causal, NULL},
+    {"block_level_causal", "limit to the right by blocks: a query's own block in full",
+     parity_read_block_window, NULL},
     {"block_mask_head_broadcast", "a block mask shared by heads left out",
      parity_read_shared_blocks_off, NULL},
     {"block_mask_ignored", "no block mask", parity_read_blocks_off, NULL},

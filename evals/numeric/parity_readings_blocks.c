@@ -25,6 +25,14 @@ bool parity_read_block_causal(parity_trial *t)
            parity_redraw(t, true, open_own_block);
 }
 
+bool parity_read_block_window(parity_trial *t)
+{
+    const bool windowed = t->p.window_right >= 0;
+
+    t->p.window_right = -1;
+    return windowed && parity_read_block_causal(t);
+}
+
 static bool without_blocks(parity_trial *t)
 {
     t->p.block_mask = (att_tensor){0};

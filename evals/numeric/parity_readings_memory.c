@@ -213,14 +213,14 @@ static void close_past_copied(const parity_trial *t, int64_t b, int64_t i, uint8
 {
     (void)b;
     (void)i;
-    parity_close_from(t, row, t->in->spec.d / 2 * 16);
+    parity_close_from(t, row, (t->in->spec.d + 1) / 2 * 16);
 }
 
 static bool splits_lost(parity_trial *t)
 {
     const parity_spec *s = &t->in->spec;
 
-    return s->d % 2 == 0 && s->sk > s->d / 2 * 16 && parity_redraw(t, false, close_past_copied);
+    return s->sk > (s->d + 1) / 2 * 16 && parity_redraw(t, false, close_past_copied);
 }
 
 static int64_t items_of(const parity_inputs *in, int64_t b)

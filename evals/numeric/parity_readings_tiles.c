@@ -111,6 +111,25 @@ static bool by_row_tiles(parity_trial *t)
     return aligned(t) && t->in->spec.sq > 1 && parity_redraw(t, true, open_row_tile);
 }
 
+/* The same where causality and a window's right side are one limit. */
+static bool with_window(parity_trial *t, bool (*read)(parity_trial *t))
+{
+    const bool windowed = t->p.window_right >= 0;
+
+    t->p.window_right = -1;
+    return windowed && read(t);
+}
+
+static bool straddling_window(parity_trial *t)
+{
+    return with_window(t, straddling);
+}
+
+static bool row_tiles_window(parity_trial *t)
+{
+    return with_window(t, by_row_tiles);
+}
+
 static void close_row_tile(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
 {
     parity_close_from(t, row, parity_position(t->in, b, i) - i + i / t->n * t->n + 1);
@@ -262,6 +281,10 @@ const parity_fault parity_tile_faults[] = {
     {"straddling_tile_unmasked", "causal limit rounded up to a tile of # keys", straddling, tiles},
     {"straddling_tile_lost", "causal limit rounded down to a tile of # keys", straddling_lost,
      tiles},
+    {"straddling_tile_unmasked", "limit to the right rounded up to a tile of # keys",
+     straddling_window, tiles},
+    {"causal_by_row_tiles", "limit to the right of the last of # rows", row_tiles_window,
+     row_tiles},
     {"causal_by_row_tiles", "causal limit of the last of # rows", by_row_tiles, row_tiles},
     {"causal_by_first_rows", "causal limit of the first of # rows", by_first_rows, row_tiles},
     {"causal_strict", "the query's own key left out", strict, NULL},

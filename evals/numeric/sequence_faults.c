@@ -164,7 +164,7 @@ void sequence_look_into(
         if (e.bad)
             look(&g, &o->got, &e, arg);
         if (e.bad && g.named == 0) { /* wrong by itself, not by what was before */
-            parity_explain(&o->got, &e, &g);
+            parity_explain(o, &e, &g);
             parity_moves(&o->got, &g);
         }
         parity_say_names(&g);

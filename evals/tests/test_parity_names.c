@@ -79,7 +79,7 @@ static bool names(const char *kernel, const char *params, const char *fault)
     bool found = false;
 
     for (size_t d = 0; d < r.n_diagnoses; d++)
-        found |= strcmp(r.diagnoses[d].fault, fault) == 0 && r.diagnoses[d].ratio <= 1;
+        found |= att_fault_same(r.diagnoses[d].fault, fault) && r.diagnoses[d].ratio <= 1;
     att_record_clear(&r);
     return found;
 }

@@ -57,6 +57,8 @@ static void print_record(const att_record *r)
     if (r->reason)
         printf("  %s\n", r->reason);
     for (size_t i = 0; i < r->n_diagnoses; i++) {
+        if (att_diagnosis_repeats(r, i))
+            continue;
         att_diagnosis_line(&r->diagnoses[i], line, sizeof line);
         printf("  %s\n", line);
     }

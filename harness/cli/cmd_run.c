@@ -14,9 +14,9 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "core/env.h"
-#include "core/names.h"
 #include "core/run.h"
 #include "core/verdict.h"
+#include "failures.h"
 #include "gate/compare.h"
 #include "session.h"
 #include "smallest.h"
@@ -182,79 +182,14 @@ static att_status write_reports(const att_cli *cli, const att_result *result, co
     return status;
 }
 
-static void print_diagnoses(const att_record *r)
-{
-    char line[512];
-
-    for (size_t d = 0; d < r->n_diagnoses; d++) {
-        att_diagnosis_line(&r->diagnoses[d], line, sizeof line);
-        fprintf(stderr, "        %s\n", line);
-    }
-}
-
-/* What a kernel's failing cases agree on. */
-static void print_names(const att_result *result, const char *kernel)
-{
-    att_names names;
-
-    if (att_names_of(result, kernel, &names) == ATT_OK && names.looked > 0) {
-        const size_t tied = att_names_tied(&names);
-        fprintf(stderr, "%s: %zu failing cases, %zu looked into: ", kernel, names.failed,
-                names.looked);
-        if (tied == 0)
-            fputs("unknown", stderr);
-        for (size_t i = 0; i < tied && i < 3; i++)
-            fprintf(stderr, "%s%s", i ? " or " : "", names.name[i].fault);
-        if (tied > 0)
-            fprintf(stderr, " (explains %zu)", names.name[0].explained);
-        fputc('\n', stderr);
-    }
-    att_names_drop(&names);
-}
-
-static void print_all_names(const att_result *result)
-{
-    for (size_t i = 0; i < result->n_records; i++) {
-        const char *kernel = result->records[i].kernel;
-        size_t first = 0;
-        while (strcmp(result->records[first].kernel, kernel) != 0)
-            first++;
-        if (first == i)
-            print_names(result, kernel);
-    }
-}
-
-static void print_failures(const att_result *result)
-{
-    size_t told = 0;
-
-    for (size_t i = 0; i < result->n_records; i++) {
-        const att_record *r = &result->records[i];
-        if (r->status != ATT_FAIL && r->status != ATT_CRASH && r->status != ATT_TIMEOUT &&
-            r->status != ATT_ERROR)
-            continue;
-        if (told++ == 10) {
-            fputs("  ... and more; see summary.md and result.json\n", stderr);
-            break;
-        }
-        fprintf(stderr, "%-7s %s\n        %s\n", att_outcome_name(r->status), r->id,
-                r->reason ? r->reason : "");
-        print_diagnoses(r);
-        fprintf(stderr, "        %sattest repro '%s'\n", r->smallest ? "smallest: " : "",
-                r->smallest ? r->smallest : r->line);
-    }
-}
-
 static void print_summary(const att_result *result, const char *folder, int code, bool json)
 {
     size_t n[ATT_OUTCOMES] = {0};
 
     for (size_t i = 0; i < result->n_records; i++)
         n[result->records[i].status]++;
-    if (!json) {
-        print_failures(result);
-        print_all_names(result);
-    }
+    if (!json)
+        att_failures_print(result);
     if (json)
         printf("{\"cases\":%zu", result->n_records);
     else

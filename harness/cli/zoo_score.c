@@ -59,10 +59,10 @@ static const struct {
 
 static bool is_called(const char *bug, const char *fault)
 {
-    bool is = strcmp(bug, fault) == 0;
+    bool is = att_fault_same(bug, fault);
 
     for (size_t i = 0; i < sizeof called / sizeof *called; i++)
-        is |= strcmp(called[i].bug, bug) == 0 && strcmp(called[i].fault, fault) == 0;
+        is |= strcmp(called[i].bug, bug) == 0 && att_fault_same(called[i].fault, fault);
     return is;
 }
 

@@ -14,6 +14,13 @@ typedef struct count {
     size_t (*explained)[MOST_EVALS];
 } count;
 
+bool att_fault_same(const char *a, const char *b)
+{
+    const size_t n = strcspn(a, "{");
+
+    return strcspn(b, "{") == n && strncmp(a, b, n) == 0;
+}
+
 bool att_diagnosis_explains(const att_diagnosis *d)
 {
     return d->ratio <= 1;
@@ -25,6 +32,15 @@ const att_diagnosis *att_record_named(const att_record *r)
         if (att_diagnosis_explains(&r->diagnoses[d]))
             return &r->diagnoses[d];
     return NULL;
+}
+
+bool att_diagnosis_repeats(const att_record *r, size_t at)
+{
+    for (size_t d = 0; d < at; d++)
+        if (att_diagnosis_explains(&r->diagnoses[d]) &&
+            att_fault_same(r->diagnoses[d].fault, r->diagnoses[at].fault))
+            return true;
+    return false;
 }
 
 void att_diagnosis_line(const att_diagnosis *d, char *line, size_t size)
@@ -145,6 +161,21 @@ static void sort(att_names *out)
     }
 }
 
+/* Of names that differ by their number alone the best one stays. */
+static void keep_one_number(att_names *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < out->n; i++) {
+        size_t k = 0;
+        while (k < n && !att_fault_same(out->name[k].fault, out->name[i].fault))
+            k++;
+        if (k == n)
+            out->name[n++] = out->name[i];
+    }
+    out->n = n;
+}
+
 att_status att_names_of(const att_result *result, const char *kernel, att_names *out)
 {
     count c = {0};
@@ -166,6 +197,7 @@ att_status att_names_of(const att_result *result, const char *kernel, att_names 
     set_shares(out, &c);
     free(c.explained);
     sort(out);
+    keep_one_number(out);
     return ATT_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the dictionary of faults says of a kernel as a whole.  Each failing case that it was tried
  * on names the faults that explain it, or none; a fault is believed as far as it explains the other
- * failing cases as well. */
+ * failing cases as well, with one number for all. */
 #ifndef ATT_NAMES_H
 #define ATT_NAMES_H
 
@@ -11,7 +11,7 @@
 #define ATT_UNKNOWN "unknown"
 
 typedef struct att_name {
-    const char *fault, *text; /* of the first record that names it; they live in the result */
+    const char *fault, *text; /* with the number that explains most; they live in the result */
     size_t explained;         /* failing cases */
     double ratio;             /* mean over them */
     double share;             /* of the cases looked into, in the eval where it explains most */
@@ -24,11 +24,16 @@ typedef struct att_names {
     size_t n;
 } att_names;
 
+/* A fault may have a number of its own behind its name, as in straddling_tile_unmasked{32}.  Is it
+ * one fault, whatever the number? */
+bool att_fault_same(const char *a, const char *b);
 /* An explanation holds (ratio at most 1); anything else only says where something is wrong. */
 bool att_diagnosis_explains(const att_diagnosis *d);
 /* The first explanation of a record, NULL = none. */
 const att_diagnosis *att_record_named(const att_record *r);
 
+/* Has an explanation before diagnosis d of the record the same name, with another number? */
+bool att_diagnosis_repeats(const att_record *r, size_t d);
 /* One line without a newline: "looks like X: why (to 0.1 of what rounding allows)", "looks like
  * nothing known", "first bad: b=0 ...", "law Y: ...". */
 void att_diagnosis_line(const att_diagnosis *d, char *line, size_t size);

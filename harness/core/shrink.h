@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The smallest case that still does what a case did: parameters brought to their defaults and to
- * smaller numbers as long as it does (Zeller and Hildebrandt 2002, "Simplifying and isolating
- * failure-inducing input", with what leaves the case alone tried in one batch). */
+ * smaller numbers, one at a time, as long as it does.  Greedy, in a worker of its own. */
 #ifndef ATT_SHRINK_H
 #define ATT_SHRINK_H
 
@@ -9,8 +8,8 @@
 
 typedef struct att_shrink {
     att_registry *registry;
-    const att_run_options *run; /* workers, timeout; no journal */
-    double seconds;             /* no further batch is begun after this */
+    const att_run_options *run; /* its command starts the worker */
+    double seconds;             /* the search ends then */
     /* Does the record of a smaller case still show it? */
     bool (*shows)(const att_record *record, void *arg);
     void *arg;

@@ -108,6 +108,33 @@ static void each_eval_is_asked_apart(void)
     CU_ASSERT_EQUAL(tied, 1);
 }
 
+/* A tile of 16 explains both cases, other sizes one of them: the name stands once, with 16. */
+static void one_number_must_explain_all_cases(void)
+{
+    size_t tied = 0;
+    att_names names;
+
+    start();
+    failing("k", "parity", ATT_FAIL);
+    says("tile{8}", 0.1);
+    says("tile{16}", 0.1);
+    says("other", 0.1);
+    failing("k", "parity", ATT_FAIL);
+    says("tile{16}", 0.1);
+    says("tile{32}", 0.1);
+    failing("k", "parity", ATT_FAIL);
+    says("tile{16}", 0.1);
+    says("other", 0.1);
+    CU_ASSERT_STRING_EQUAL(first(&tied), "tile{16}");
+    CU_ASSERT_EQUAL(tied, 1);
+    CU_ASSERT_EQUAL_FATAL(att_names_of(&result, "k", &names), ATT_OK);
+    CU_ASSERT_EQUAL(names.n, 2);
+    CU_ASSERT_EQUAL(names.name[0].explained, 3);
+    att_names_drop(&names);
+    CU_ASSERT_TRUE(att_fault_same("tile{8}", "tile"));
+    CU_ASSERT_FALSE(att_fault_same("tile", "tiles{8}"));
+}
+
 static void locators_and_cases_that_hold_and_other_kernels_say_nothing(void)
 {
     att_names names;
@@ -154,6 +181,7 @@ int main(void)
         {"a fault that most cases contradict is not believed",
          a_fault_that_most_cases_contradict_is_not_believed},
         {"each eval is asked apart", each_eval_is_asked_apart},
+        {"one number must explain all cases", one_number_must_explain_all_cases},
         {"locators and cases that hold and other kernels say nothing",
          locators_and_cases_that_hold_and_other_kernels_say_nothing},
         {"a line says what kind of thing is said", a_line_says_what_kind_of_thing_is_said},
