@@ -23,7 +23,7 @@ typedef struct options {
     att_list kernels, judges;
     double keep;
     int64_t seed, workers;
-    bool json, quiet;
+    bool first, json, quiet;
 } options;
 
 static const att_option table[] = {
@@ -43,6 +43,8 @@ static const att_option table[] = {
      "a fuller suite's summary as JSON: which share of its catches this one keeps"},
     {"keep", ATT_OPTION_REAL, offsetof(options, keep), "SHARE", "0:1",
      "fail below this share; default: 0"},
+    {"first", ATT_OPTION_FLAG, offsetof(options, first), NULL, NULL,
+     "leave a bug at its first failure: what is caught, not how it is named"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
     {"plot", ATT_OPTION_TEXT, offsetof(options, plot), "FILE.svg", NULL, "a bar a class"},
     {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
@@ -74,7 +76,8 @@ static att_status measure(const att_cli *cli, const options *o, att_run_plan *pl
         .command = {cli->self, NULL, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
         .workers = o->workers ? (int)o->workers : (int)processors,
         .grace = GRACE,
-        .give_up = GIVE_UP,
+        .give_up = o->first ? 1 : GIVE_UP,
+        .give_up_on_failure = o->first,
         .stamp = "",
         .quiet = o->quiet};
 

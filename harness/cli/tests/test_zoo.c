@@ -200,6 +200,18 @@ static void the_plot_lies_beside_its_data(void)
                     ATT_EXIT_USAGE);
 }
 
+static void a_bug_may_be_left_at_its_first_failure(void)
+{
+    cJSON *json = NULL;
+
+    write_suite(ROW("\"sq\": [8, 7, 6, 5], \"sk\": [33], \"causal\": [\"br\"]"));
+    CU_ASSERT_EQUAL(zoo("--json --first --workers 1 --kernel zoo:causal_top_left", &json),
+                    ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "caught"), 1);
+    CU_ASSERT(number(row_of(json, "causal_top_left"), "cases") < 4);
+    cJSON_Delete(json);
+}
+
 static void the_share_of_a_fuller_suite_is_told(void)
 {
     cJSON *json = NULL;
@@ -241,6 +253,7 @@ int main(void)
         {"rows_that_list_kernels_meet_the_bugs_too", rows_that_list_kernels_meet_the_bugs_too},
         {"right_but_different_kernels_raise_no_alarm", right_but_different_kernels_raise_no_alarm},
         {"equal_values_are_one_degree_of_freedom", equal_values_are_one_degree_of_freedom},
+        {"a_bug_may_be_left_at_its_first_failure", a_bug_may_be_left_at_its_first_failure},
         {"the_share_of_a_fuller_suite_is_told", the_share_of_a_fuller_suite_is_told},
         {"the_plot_lies_beside_its_data", the_plot_lies_beside_its_data},
         CU_TEST_INFO_NULL};
