@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define STARVED 40 /* limits that a case may be silent for want of a processor */
 
 /* In the child: pipes on 3 and 4, output to the log, limits, exec.  Only async-signal-safe calls.
  */
@@ -69,6 +74,46 @@ att_status att_pool_start(const att_pool_command *c, att_pool_worker *out, att_w
     }
     *out = (att_pool_worker){pid, down[1], up[0]};
     return ATT_OK;
+}
+
+double att_pool_worked(const att_pool_worker *w)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (!w->pid || clock_getcpuclockid(w->pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+        return 0;
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Is any thread running, ready to run, or waiting for a page? */
+static bool would_run(pid_t pid)
+{
+    char path[320], text[512];
+    bool any = false;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    for (struct dirent *e; tasks && !any && (e = readdir(tasks));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", (int)pid, e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "re");
+        if (!f)
+            continue;
+        text[fread(text, 1, sizeof text - 1, f)] = '\0';
+        fclose(f);
+        const char *state = strrchr(text, ')'); /* "tid (name) S ..." */
+        any = state && state[1] && (state[2] == 'R' || state[2] == 'D');
+    }
+    if (tasks)
+        closedir(tasks);
+    return any;
+}
+
+bool att_pool_hangs(const att_pool_worker *w, double worked, double most, double silent)
+{
+    if (silent > STARVED * most || att_pool_worked(w) - worked >= most)
+        return true;
+    return !would_run(w->pid);
 }
 
 void att_pool_stop(att_pool_worker *w, bool kill_it, int *status)

@@ -24,6 +24,12 @@ typedef struct att_pool_command {
 
 /* exec's a worker (never a fork that goes on: BLAS threads don't survive one). */
 att_status att_pool_start(const att_pool_command *command, att_pool_worker *out, att_why *why);
+/* Seconds of processor time that it has used, all threads together; 0 where that can't be told. */
+double att_pool_worked(const att_pool_worker *w);
+/* After more than `most` seconds without a word: does it hang?  Not while one of its threads would
+ * run if others let it, and it has not worked for `most` seconds since `worked`; a machine may be
+ * as busy as it likes. */
+bool att_pool_hangs(const att_pool_worker *w, double worked, double most, double silent);
 /* Ends the worker: by SIGKILL, or (gently) by closing its pipe.  *status as of waitpid. */
 void att_pool_stop(att_pool_worker *w, bool kill_it, int *status);
 

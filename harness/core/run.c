@@ -39,8 +39,8 @@ typedef struct lane {
     att_pool_worker w;
     size_t next, end; /* the leased cases that are left: next is being measured, if busy */
     bool busy, started;
-    bool used; /* a kernel ran in its worker */
-    double since;
+    bool used;            /* a kernel ran in its worker */
+    double since, worked; /* the clock, and its worker's processor time, when it was asked */
 } lane;
 
 typedef struct runner {
@@ -226,6 +226,7 @@ static att_status send_case(runner *x, lane *l, att_why *why)
         }
         l->used |= !apart;
         l->since = att_clock_now();
+        l->worked = att_pool_worked(&l->w);
         l->started = false;
         if (att_wire_send(l->w.in, line, strlen(line)) == ATT_OK)
             return ATT_OK;
@@ -310,6 +311,14 @@ static att_status hear(runner *x, lane *l, att_why *why)
     return status == ATT_OK ? advance(x, l, why) : status;
 }
 
+static bool is_hung(const runner *x, const lane *l)
+{
+    const double most = patience(x->o, x->plan->cases[l->next].c);
+    const double silent = att_clock_now() - l->since;
+
+    return silent > most && att_pool_hangs(&l->w, l->worked, most, silent);
+}
+
 /* Waits for any lane at most 50 ms, then looks after those that have been silent too long. */
 static att_status turn(runner *x, int workers, att_why *why)
 {
@@ -323,7 +332,7 @@ static att_status turn(runner *x, int workers, att_why *why)
         lane *l = &x->lanes[k];
         if (n > 0 && fds[k].fd >= 0 && fds[k].revents)
             status = hear(x, l, why);
-        else if (l->busy && att_clock_now() - l->since > patience(x->o, x->plan->cases[l->next].c))
+        else if (l->busy && is_hung(x, l))
             status = bury(x, l, true, why);
     }
     if (status == ATT_OK && x->journal)

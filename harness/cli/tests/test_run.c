@@ -79,6 +79,17 @@ static void a_hang_is_a_timeout(void)
     att_result_clear(&result);
 }
 
+/* By the processor time that it used, however little of it a busy machine gives. */
+static void a_spin_is_a_timeout(void)
+{
+    att_result result = {0};
+
+    CU_ASSERT_EQUAL(run("spins", &result), ATT_EXIT_FAIL);
+    CU_ASSERT_EQUAL(culprit(&result)->status, ATT_TIMEOUT);
+    CU_ASSERT(culprit(&result)->seconds >= 2);
+    att_result_clear(&result);
+}
+
 /* Five cases of a kernel that hangs cost two timeouts, not five. */
 static void a_kernel_that_hangs_is_given_up(void)
 {
@@ -183,6 +194,7 @@ int main(void)
     static const CU_TestInfo tests[] = {
         {"a_crash_is_recorded_with_its_signal", a_crash_is_recorded_with_its_signal},
         {"a_hang_is_a_timeout", a_hang_is_a_timeout},
+        {"a_spin_is_a_timeout", a_spin_is_a_timeout},
         {"a_kernel_that_hangs_is_given_up", a_kernel_that_hangs_is_given_up},
         {"a_write_past_the_output_is_attributed", a_write_past_the_output_is_attributed},
         {"a_nan_is_counted_and_fails", a_nan_is_counted_and_fails},
