@@ -52,6 +52,7 @@ static att_status answer(att_ctx *x, const refusal_lie *lie, bool honest, int32_
 {
     refusal r;
     att_status status = ATT_NO_MEMORY;
+    att_op op = lie->with == REFUSAL_STATE ? ATT_OP_RECUR : ATT_OP_ATTEND;
 
     if (refusal_make(&r, lie->with, dtype)) {
         if (att_ctx_kernel(x)->class_ == ATT_OWN)
@@ -59,7 +60,7 @@ static att_status answer(att_ctx *x, const refusal_lie *lie, bool honest, int32_
         if (!honest)
             lie->tell(&r);
         refusal_freeze(&r, true);
-        status = att_ctx_attend(x, &r.p);
+        status = att_ctx_call(x, &att_ctx_variant(x)->part[0], op, &r.p, NULL);
         *touched = refusal_touched(&r);
     } else {
         att_ctx_why(x, "no memory for the problem");

@@ -31,14 +31,16 @@ typedef enum refusal_with {
     REFUSAL_POSITIONS,
     REFUSAL_LENGTHS,
     REFUSAL_PACKED,
-    REFUSAL_PAGED
+    REFUSAL_PAGED,
+    REFUSAL_STATE /* a recurrence's section, states in and out: asked as ATT_OP_RECUR */
 } refusal_with;
 
 #define REFUSAL_GUARDS 12
 
 typedef struct refusal {
     att_problem p;
-    att_guard in[REFUSAL_GUARDS], out, lse;
+    att_recur section;
+    att_guard in[REFUSAL_GUARDS], out, lse, state_out, z_out;
     size_t guards;
 } refusal;
 
@@ -54,7 +56,7 @@ typedef struct refusal_lie {
 bool refusal_make(refusal *r, refusal_with with, int32_t dtype);
 /* Inputs are read-only during a call. */
 void refusal_freeze(refusal *r, bool frozen);
-/* Bytes of out and LSE, and around them, that were written. */
+/* Bytes of out, LSE and states, and around them, that were written. */
 size_t refusal_touched(const refusal *r);
 void refusal_drop(refusal *r);
 

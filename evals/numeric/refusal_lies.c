@@ -354,6 +354,41 @@ static void tell_length_over_table_last(refusal *r)
     set(&r->p.kv_lengths, REFUSAL_B - 1, REFUSAL_PAGES * REFUSAL_PAGE + 1);
 }
 
+static void tell_section_missing(refusal *r)
+{
+    r->p.recur = NULL;
+}
+
+static void tell_state_in_shape(refusal *r)
+{
+    r->section.state_in.shape[3]--;
+}
+
+static void tell_state_in_dtype(refusal *r)
+{
+    r->section.state_in.dtype = ATT_BF16;
+}
+
+static void tell_state_out_shape(refusal *r)
+{
+    r->section.state_out.shape[2]--;
+}
+
+static void tell_state_out_dtype(refusal *r)
+{
+    r->section.state_out.dtype = ATT_BF16;
+}
+
+static void tell_z_in_shape(refusal *r)
+{
+    r->section.z_in.shape[1]--;
+}
+
+static void tell_z_out_dtype(refusal *r)
+{
+    r->section.z_out.dtype = ATT_BF16;
+}
+
 #define LIE(name, with, fault) {#name, REFUSAL_##with, tell_##name, fault},
 const refusal_lie refusal_lies[] = {
 #include "evals/numeric/refusal_lies.def"

@@ -62,6 +62,27 @@ static bool positions(refusal *r)
     return made;
 }
 
+static bool result(att_guard *g, int64_t n2, int64_t n3, att_tensor *out)
+{
+    if (!att_guard_make(g, (size_t)(B * HKV * n2 * n3) * sizeof(float), ATT_PLACE_FLUSH))
+        return false;
+    *out = att_tensor_dense(g->data, ATT_F32, B, HKV, n2, n3);
+    return true;
+}
+
+static bool states(refusal *r)
+{
+    att_recur *section = &r->section;
+
+    section->rule = ATT_RULE_LINEAR_ELU1;
+    r->p.recur = section;
+    r->p.lse = (att_tensor){0};
+    return floats(r, ATT_F32, B, HKV, D, D, &section->state_in) &&
+           floats(r, ATT_F32, B, HKV, 1, D, &section->z_in) &&
+           result(&r->state_out, D, D, &section->state_out) &&
+           result(&r->z_out, 1, D, &section->z_out);
+}
+
 static bool extras(refusal *r, refusal_with with, int32_t dtype)
 {
     static const int32_t q_lengths[B] = {SQ, SQ - 1}, kv_lengths[B] = {SK, SK - 1};
@@ -91,6 +112,8 @@ static bool extras(refusal *r, refusal_with with, int32_t dtype)
         p->page_size = REFUSAL_PAGE;
         return ints(r, table, B, PAGES, &p->block_table) &&
                ints(r, kv_lengths, 1, B, &p->kv_lengths);
+    case REFUSAL_STATE:
+        return states(r);
     default:
         return true;
     }
@@ -101,7 +124,8 @@ bool refusal_make(refusal *r, refusal_with with, int32_t dtype)
     bool packed = with == REFUSAL_PACKED, paged = with == REFUSAL_PAGED;
     int64_t batch = packed ? 1 : B, rows = packed ? 2 * SQ - 1 : SQ;
     int64_t pool = paged ? REFUSAL_POOL : batch;
-    int64_t keys = paged ? REFUSAL_PAGE : packed ? 2 * SK - 1 : SK;
+    int64_t all = with == REFUSAL_STATE ? SQ : SK; /* a recurrence has as many keys as queries */
+    int64_t keys = paged ? REFUSAL_PAGE : packed ? 2 * SK - 1 : all;
     att_problem *p = &r->p;
 
     *r = (refusal){.p = att_problem_init()};
@@ -109,7 +133,7 @@ bool refusal_make(refusal *r, refusal_with with, int32_t dtype)
     p->heads_q = HQ;
     p->heads_kv = HKV;
     p->q_len = SQ;
-    p->kv_len = SK;
+    p->kv_len = all;
     p->head_dim = p->value_dim = D;
     if (!att_guard_make(&r->out, (size_t)(batch * HQ * rows * D) * att_dtype_size(dtype),
                         ATT_PLACE_FLUSH) ||
@@ -130,7 +154,8 @@ void refusal_freeze(refusal *r, bool frozen)
 
 size_t refusal_touched(const refusal *r)
 {
-    return att_guard_written(&r->out) + att_guard_written(&r->lse);
+    return att_guard_written(&r->out) + att_guard_written(&r->lse) +
+           att_guard_written(&r->state_out) + att_guard_written(&r->z_out);
 }
 
 void refusal_drop(refusal *r)
@@ -139,4 +164,6 @@ void refusal_drop(refusal *r)
         att_guard_drop(&r->in[i]);
     att_guard_drop(&r->out);
     att_guard_drop(&r->lse);
+    att_guard_drop(&r->state_out);
+    att_guard_drop(&r->z_out);
 }

@@ -214,10 +214,8 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
         wrong = ref_contradiction(p, op);
     if (op == ATT_OP_ATTEND_BACKWARD && !wrong)
         wrong = ref_back_contradiction(p);
-    if (op == ATT_OP_RECUR && !p->recur)
-        wrong = "recur without its section";
-    else if (op == ATT_OP_RECUR && (p->recur->rule < 0 || p->recur->rule > ATT_RULE_SSD))
-        wrong = "an unknown rule";
+    if (op == ATT_OP_RECUR && !wrong)
+        wrong = ref_recur_contradiction(p);
     if (op == ATT_OP_ROPE &&
         (!p->rope || p->rope->rotary_dim > p->head_dim || p->rope->rotary_dim < 0))
         wrong = "rope without its section, or wider than the head";

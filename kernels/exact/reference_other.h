@@ -116,6 +116,29 @@ static inline void ref_state_move(ref_state *st, const att_recur *r, int64_t b, 
     }
 }
 
+static inline int ref_state_shaped(const att_problem *p, const att_tensor *t, int64_t n, int64_t d)
+{
+    return !t->data || ((t->dtype == ATT_F32 || t->dtype == ATT_F64) && t->shape[0] == p->batch &&
+                        t->shape[1] == p->heads_kv && t->shape[2] == n && t->shape[3] == d);
+}
+
+/* What contradicts itself in the section; NULL = nothing. */
+static inline const char *ref_recur_contradiction(const att_problem *p)
+{
+    const att_recur *r = p->recur;
+
+    if (!r)
+        return "recur without its section";
+    if (r->rule < 0 || r->rule > ATT_RULE_SSD)
+        return "an unknown rule";
+    if (!ref_state_shaped(p, &r->state_in, p->head_dim, p->value_dim) ||
+        !ref_state_shaped(p, &r->state_out, p->head_dim, p->value_dim) ||
+        !ref_state_shaped(p, &r->z_in, 1, p->head_dim) ||
+        !ref_state_shaped(p, &r->z_out, 1, p->head_dim))
+        return "a state is not f32 or f64 [B,Hkv,Dk,Dv], or z not [B,Hkv,1,Dk]";
+    return NULL;
+}
+
 static inline att_status ref_recur(const att_problem *p, double *room)
 {
     const att_recur *r = p->recur;
