@@ -39,7 +39,8 @@ enum {
     P_VALUES,
     P_PLACE,
     P_THREADS,
-    P_LSE
+    P_LSE,
+    P_QUANT
 };
 
 static const att_param params[] = {
@@ -87,6 +88,7 @@ parity_spec parity_spec_of(const att_value *v)
                  : parity_is(v[P_PLACE].s, "loose") ? ATT_PLACE_LOOSE
                                                     : ATT_PLACE_ALIGNED,
         .lse = v[P_LSE].i != 0,
+        .quant = v[P_QUANT].s,
     };
 
     s.page = page_of(s.store);
@@ -110,6 +112,8 @@ const char *parity_nonsense(const parity_spec *s)
         return "NaN under weights that vanish says nothing";
     if (parity_is(s->values, "dark") && !parity_is(s->sinks, "none"))
         return "values=dark with a sink in the denominator says nothing";
+    if (parity_quant_nonsense(s))
+        return parity_quant_nonsense(s);
     return parity_fits(s) ? NULL : "the problem is too large";
 }
 

@@ -16,6 +16,7 @@
 typedef struct parity_spec {
     int64_t b, hq, hkv, sq, sk, d, dv, left, right, page;
     const char *causal, *mask, *bias, *block, *sinks, *alibi, *lens, *store, *layout, *values;
+    const char *quant; /* how K and V are stored; NULL = none: as q */
     double softcap;
     double scale;  /* in units of head_dim^-1/2; 0 = the default */
     uint64_t draw; /* which numbers of the case's streams: one a call of a sequence */
@@ -63,7 +64,7 @@ bool parity_fits(const parity_spec *s);
 #define PARITY_GROUP                                                                               \
     "b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store layout "      \
     "dtype "                                                                                       \
-    "values place threads lse"
+    "values place threads lse quant"
 parity_spec parity_spec_of(const att_value *values);
 const char *parity_nonsense(const parity_spec *s);
 bool parity_valid(const att_value *values);
@@ -101,6 +102,38 @@ parity_shape parity_key_shape(const parity_inputs *in, const char *layout, int64
 void parity_store_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, int64_t n,
                       const double *x);
 void parity_load_row(const att_tensor *t, int64_t i0, int64_t h, int64_t i2, int64_t n, double *x);
+
+/* --- parity_quant.c: K and V stored quantised, each with its codes and scales. */
+typedef struct parity_scheme {
+    const char *name;
+    int32_t dtype, scales; /* the scales' type; -1 = none */
+    int32_t axis;          /* 2 = token, 3 = channel */
+    int64_t group;         /* 0: the whole axis */
+    bool head;             /* tokens share their scale too */
+} parity_scheme;
+/* NULL: there is none of that name. */
+const parity_scheme *parity_scheme_named(const char *name);
+/* A tensor's scheme, axis and group, without memory for scales; and the extents of its scales. */
+att_quant parity_quant_of(const parity_scheme *how, const int64_t n[4], int64_t scales[4]);
+/* Codes as stored, of which `units` (blocks, or elements) make a row of `width`. */
+int64_t parity_code_units(int32_t dtype, int64_t width);
+att_tensor parity_code_tensor(const parity_shape *units, void *data, int32_t dtype, int64_t width);
+/* Row (i0, h, i2) of t: widens the scales that it needs; stores it; reads what its codes mean. */
+void parity_scale_row(const att_tensor *t, const att_quant *q, int64_t i0, int64_t h, int64_t i2,
+                      const double *x);
+void parity_code_row(const att_tensor *t, const att_quant *q, int64_t i0, int64_t h, int64_t i2,
+                     const double *x);
+void parity_decode_row(const att_tensor *t, const att_quant *q, int64_t i0, int64_t h, int64_t i2,
+                       double *x);
+bool parity_quantised(const parity_spec *s);
+/* What contradicts a quantised case; NULL = nothing. */
+const char *parity_quant_nonsense(const parity_spec *s);
+/* Storage of k and v, and how it is scaled. */
+bool parity_quant_make(parity_inputs *in);
+/* Stores k and v of all rows and reads them back as what their codes mean. */
+void parity_quant_round(parity_inputs *in);
+/* Poisons a stored row of k and of v. */
+void parity_quant_hide(parity_inputs *in, int64_t i0, int64_t h, int64_t i2);
 
 /* --- parity_values.c: q, k, v of a family as dense doubles. */
 att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);

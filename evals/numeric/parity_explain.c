@@ -149,8 +149,9 @@ double parity_explains(parity_trial *t, const att_tensor *got, const att_error *
 
 void parity_explain(const parity_outputs *o, const att_error *e, again *g)
 {
-    const parity_fault *const tables[] = {parity_faults, parity_logit_faults, parity_memory_faults,
-                                          parity_tile_faults, parity_term_faults};
+    const parity_fault *const tables[] = {parity_faults,        parity_logit_faults,
+                                          parity_memory_faults, parity_tile_faults,
+                                          parity_term_faults,   parity_quant_faults};
     static const int64_t none[] = {-1, 0};
     subject s = {.g = g, .got = &o->got, .lse = &o->got_lse, .e = e};
     const bool ready = take_output(&s);

@@ -80,8 +80,10 @@ static void look_into(att_ctx *x, parity_inputs *in, const parity_outputs *o,
     if (parity_profile(x, in, units->acc, &g.profile) == ATT_OK &&
         att_error_judge(g.profile, &o->got, NULL, units, &e) == ATT_OK && repeats(o, &g)) {
         parity_explain(o, &e, &g);
-        if (e.bad)
+        if (e.bad) {
             parity_moves(&o->got, &g);
+            parity_saturated(&o->got, &g);
+        }
         parity_marks(in, o, &g);
     }
     parity_say_names(&g);

@@ -29,6 +29,7 @@ extern const parity_fault parity_logit_faults[];  /* parity_readings_logits.c */
 extern const parity_fault parity_memory_faults[]; /* parity_readings_memory.c */
 extern const parity_fault parity_tile_faults[];   /* parity_readings_tiles.c */
 extern const parity_fault parity_term_faults[];   /* parity_readings_terms.c */
+extern const parity_fault parity_quant_faults[];  /* parity_readings_quant.c */
 
 /* --- parity_again.c */
 #define PARITY_NAMES 96
@@ -107,5 +108,8 @@ bool parity_read_block_window(parity_trial *t);
 bool parity_read_shared_blocks_off(parity_trial *t);
 bool parity_read_blocks_off(parity_trial *t);
 bool parity_read_slopes_cut(parity_trial *t);
+
+/* --- parity_saturated.c: names probabilities that saturate, where they explain the output. */
+void parity_saturated(const att_tensor *got, again *g);
 
 #endif

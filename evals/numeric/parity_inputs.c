@@ -78,7 +78,7 @@ static double *doubles(int64_t n)
     return calloc((size_t)n + 1, sizeof(double));
 }
 
-/* q, k and v between dense doubles and storage, either way. */
+/* q, k and v (but quantised ones) between dense doubles and storage, either way. */
 static void move_all(parity_inputs *in,
                      void (*move)(const att_tensor *, int64_t, int64_t, int64_t, int64_t, double *))
 {
@@ -91,7 +91,7 @@ static void move_all(parity_inputs *in,
             for (int64_t h = 0; h < s->hq; h++)
                 move(&in->given.q, i0, h, i2, s->d, in->q + ((b * s->hq + h) * s->sq + i) * s->d);
         }
-        for (int64_t j = 0; j < in->nk[b]; j++) {
+        for (int64_t j = 0; j < in->nk[b] && !parity_quantised(s); j++) {
             parity_key_row(in, b, j, &i0, &i2);
             for (int64_t h = 0; h < s->hkv; h++) {
                 int64_t row = (b * s->hkv + h) * s->sk + j;
@@ -149,7 +149,11 @@ static bool make_storage(parity_inputs *in)
         return make_pool(in);
     if (parity_is(s->layout, "broadcast"))
         q = parity_query_shape(in, "bhsd", s->d);
-    if (!make_one(in, &q, &in->given.q) || !make_one(in, &k, &in->given.k))
+    if (!make_one(in, &q, &in->given.q))
+        return false;
+    if (parity_quantised(s))
+        return parity_quant_make(in);
+    if (!make_one(in, &k, &in->given.k))
         return false;
     if (!parity_is(s->layout, "shared"))
         return make_one(in, &v, &in->given.v);
@@ -178,6 +182,10 @@ static void hide_unseen(parity_inputs *in)
                 for (int64_t d = 0; d < s->dv; d++)
                     in->v[row * s->dv + d] = (double)NAN;
                 parity_key_row(in, b, j, &i0, &i2);
+                if (parity_quantised(s)) {
+                    parity_quant_hide(in, i0, hk, i2);
+                    continue;
+                }
                 parity_store_row(&in->given.v, i0, hk, i2, s->dv, in->v + row * s->dv);
                 parity_store_row(&in->given.k, i0, hk, i2, s->d, in->k + row * s->d);
             }
@@ -237,6 +245,8 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in, parity_edit edit, 
         edit(in, arg);
     move_all(in, store_one);
     move_all(in, parity_load_row); /* rounded; one row where storage is shared */
+    if (parity_quantised(s))
+        parity_quant_round(in);
     in->plain.q = att_tensor_dense(in->q, ATT_F64, s->b, s->hq, s->sq, s->d);
     in->plain.k = att_tensor_dense(in->k, ATT_F64, s->b, s->hkv, s->sk, s->d);
     in->plain.v = att_tensor_dense(in->v, ATT_F64, s->b, s->hkv, s->sk, s->dv);

@@ -8,7 +8,7 @@
 
 /* The arrays of the kinds, made once: features at friendly shapes, shapes alone, everything, few
  * queries, long rows, packed and paged batches. */
-#define KINDS 6
+#define KINDS 7
 static att_cover_cases kinds[KINDS];
 
 static void close_kinds(void)
@@ -99,6 +99,28 @@ static const char *const packed_levels[][2] = {{"b", "2 3"},
                                                {"values", "normal coded"},
                                                {"threads", "1 2"}};
 
+static const char *const quant_levels[][2] = {
+    {"b", "1 2"},
+    {"hq", "2 6"},
+    {"hkv", "0 1 2"},
+    {"sq", "1 9"},
+    {"sk", "17 65"},
+    {"d", "8 40 64"},
+    {"dv", "0"},
+    {"wl", "-1"},
+    {"wr", "-1"},
+    {"mask", "none heads"},
+    {"bias", "none"},
+    {"block", "none"},
+    {"softcap", "0 2"},
+    {"sinks", "none mixed"},
+    {"lens", "none keys"},
+    {"store", "dense packed page16"},
+    {"layout", "bhsd bshd padded reversed"},
+    {"values", "normal coded constant ramp"},
+    {"threads", "1"},
+    {"quant", "i8tok i8chan i8group i8run q8_0 q4_0 e4m3 e5m2 kivi i8k_q4v e5k_i8v"}};
+
 static void sweep_case(const char *params, uint64_t seed, sweep *s)
 {
     for (size_t k = 0; s->kernels[k]; k++) {
@@ -149,6 +171,7 @@ static void make_kinds(void)
     make_kind(decode_levels, sizeof decode_levels / sizeof *decode_levels, &kinds[3]);
     make_kind(long_levels, sizeof long_levels / sizeof *long_levels, &kinds[4]);
     make_kind(packed_levels, sizeof packed_levels / sizeof *packed_levels, &kinds[5]);
+    make_kind(quant_levels, sizeof quant_levels / sizeof *quant_levels, &kinds[6]);
     for (size_t k = 0; k < KINDS; k++)
         CU_ASSERT(kinds[k].count >= 8);
 }

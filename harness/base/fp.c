@@ -159,6 +159,9 @@ double att_fp_load(const void *data, int32_t dtype, int64_t i)
         return (double)*(const int8_t *)at;
     case ATT_U8:
         return (double)*at;
+    case ATT_Q8_0:
+    case ATT_Q4_0:
+        return att_fp_block_load(data, dtype, i);
     default:
         return (double)NAN;
     }
@@ -181,6 +184,8 @@ void att_fp_store(void *data, int32_t dtype, int64_t i, double x)
     } else if (dtype == ATT_F32) {
         float narrow = (float)x;
         memcpy(at, &narrow, sizeof narrow);
+    } else if (dtype == ATT_I8 || dtype == ATT_U8) {
+        *at = (unsigned char)(int)x;
     }
 }
 

@@ -21,14 +21,24 @@ typedef struct att_format {
 /* The format of a float dtype; all zeros for others. */
 att_format att_fp_format(int32_t dtype);
 
-/* Reads element i of a typed array as double (exact); float, int and U8 types. */
+/* Reads element i of a typed array as double (exact); of block types too. */
 double att_fp_load(const void *data, int32_t dtype, int64_t i);
-/* Rounds x to nearest even and stores it as element i (beyond the largest: Inf; e4m3: NaN). */
+/* Rounds x to nearest even and stores it as element i (beyond the largest: Inf; e4m3: NaN).  I8,
+ * U8: x is whole and in range. */
 void att_fp_store(void *data, int32_t dtype, int64_t i, double x);
 /* x rounded to dtype. */
 double att_fp_round(int32_t dtype, double x);
 /* Spacing of the format at x: 2 u 2^floor(log2 max(|x|, tiny)). */
 double att_fp_ulp(const att_format *format, double x);
+
+#define ATT_FP_BLOCK 32 /* numbers of a block */
+/* Bytes of a block of Q8_0 or Q4_0; 0 for other types. */
+size_t att_fp_block_bytes(int32_t dtype);
+/* Element i of an array of blocks, exactly. */
+double att_fp_block_load(const void *data, int32_t dtype, int64_t i);
+/* Quantises 32 finite numbers into block `block`: each to the nearest level, the one of largest
+ * magnitude to the last level. */
+void att_fp_block_store(void *data, int32_t dtype, int64_t block, const double *x);
 
 /* "f32", "bf16", ... and back; -1 if unknown. */
 const char *att_dtype_name(int32_t dtype);

@@ -75,10 +75,12 @@ static inline double ref_load_half(const unsigned char *at)
     return ref_unpack(ref_half, bits);
 }
 
-/* Element i of a typed array as double, exactly.  Block types: i counts elements. */
+/* Element i of a typed array as double, exactly.  Block types: i counts elements, and may be
+ * negative where a stride is. */
 static inline double ref_load(const void *data, int32_t dtype, int64_t i)
 {
     const unsigned char *bytes = data;
+    const int e = (int)((i % 32 + 32) % 32); /* within its block */
 
     switch (dtype) {
     case ATT_F64:
@@ -106,12 +108,11 @@ static inline double ref_load(const void *data, int32_t dtype, int64_t i)
     case ATT_I64:
         return (double)((const int64_t *)data)[i];
     case ATT_Q8_0: {
-        const unsigned char *block = bytes + i / 32 * 34;
-        return ref_load_half(block) * (double)(int8_t)block[2 + i % 32];
+        const unsigned char *block = bytes + (i - e) / 32 * 34;
+        return ref_load_half(block) * (double)(int8_t)block[2 + e];
     }
     case ATT_Q4_0: { /* element e of a block: low nibble of byte e, or high nibble of byte e - 16 */
-        const unsigned char *block = bytes + i / 32 * 18;
-        int e = (int)(i % 32);
+        const unsigned char *block = bytes + (i - e) / 32 * 18;
         int nibble = e < 16 ? block[2 + e] & 15 : block[2 + e - 16] >> 4;
         return ref_load_half(block) * (double)(nibble - 8);
     }

@@ -190,6 +190,34 @@ static void a_type_is_known_by_its_significant_bits(void)
     CU_ASSERT_EQUAL(att_dtype_of_bits((double)NAN), -1);
 }
 
+static void blocks_hold_the_nearest_levels(void)
+{
+    static const int32_t types[] = {ATT_Q8_0, ATT_Q4_0};
+    unsigned char bytes[34];
+    double x[ATT_FP_BLOCK];
+
+    for (size_t t = 0; t < 2; t++) {
+        for (int e = 0; e < ATT_FP_BLOCK; e++)
+            x[e] = sin(3.0 * e) * (e == 7 ? 5 : 1); /* x[7] is the largest */
+        att_fp_block_store(bytes, types[t], 0, x);
+        double d = fabs(att_fp_load(bytes, ATT_F16, 0));
+        double step = fabs(x[7]) / (types[t] == ATT_Q8_0 ? 127 : 8);
+        CU_ASSERT(fabs(d - step) <= step * 0x1p-11);
+        for (int e = 0; e < ATT_FP_BLOCK; e++)
+            CU_ASSERT(fabs(att_fp_load(bytes, types[t], e) - x[e]) <= d * (0.5 + 0x1p-4));
+        for (int e = 0; e < ATT_FP_BLOCK; e++)
+            x[e] = att_fp_load(bytes, types[t], e);
+        att_fp_block_store(bytes, types[t], 0, x); /* levels come back as they are */
+        for (int e = 0; e < ATT_FP_BLOCK; e++)
+            CU_ASSERT_EQUAL(att_fp_load(bytes, types[t], e), x[e]);
+        memset(x, 0, sizeof x);
+        att_fp_block_store(bytes, types[t], 0, x);
+        CU_ASSERT_EQUAL(att_fp_load(bytes, types[t], 31), 0);
+    }
+    CU_ASSERT_EQUAL(att_fp_block_bytes(ATT_Q4_0), 18);
+    CU_ASSERT_EQUAL(att_fp_block_bytes(ATT_I8), 0);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -204,6 +232,7 @@ int main(void)
         {"formats_state_their_units_and_ulps", formats_state_their_units_and_ulps},
         {"integers_and_names_go_both_ways", integers_and_names_go_both_ways},
         {"a_type_is_known_by_its_significant_bits", a_type_is_known_by_its_significant_bits},
+        {"blocks_hold_the_nearest_levels", blocks_hold_the_nearest_levels},
         CU_TEST_INFO_NULL,
     };
     return att_suite_run("fp", tests);
