@@ -247,8 +247,11 @@ static void record(converge_case *c, tally *t)
         scatter = above(t->q, c->draws, limit);
         att_ctx_record(c->x, "variance", scatter);
         att_ctx_record(c->x, "variance_ratio", mean(t->q, c->draws));
-        if (c->p.lse.data)
-            att_ctx_record(c->x, "lse_variance", above(t->q_w, c->draws, limit));
+        if (c->p.lse.data) {
+            const double scatter_w = above(t->q_w, c->draws, limit);
+            att_ctx_record(c->x, "lse_variance", scatter_w);
+            scatter = att_error_fold(scatter, scatter_w);
+        }
     }
     att_ctx_record(c->x, "error_first", sqrt(mean(t->error, c->draws)));
     att_ctx_record(c->x, "error_last", sqrt(mean(t->error + 2 * c->draws, c->draws)));

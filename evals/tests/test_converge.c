@@ -255,7 +255,7 @@ static void a_seed_that_is_ignored_fails_and_is_named(void)
 
 static void features_that_repeat_fail_and_are_named(void)
 {
-    fails("repeats", "values=normal", "variance", "features_repeated");
+    fails("repeats", "values=normal size=0.25 draws=96", "variance", "features_repeated");
 }
 
 static void features_that_stop_growing_fail(void)

@@ -23,7 +23,7 @@ enum { ATT_FAVOR_M, ATT_FAVOR_SEED, ATT_FAVOR_ORTHOGONAL }; /* places among the 
 static const att_param ATT_FAVOR_PARAMS[] = {
     {"m", ATT_PARAM_INT, ATT_ROLE_SAMPLES, "features", "256", "1:65536", "256 64",
      "random features of a head"},
-    {"seed", ATT_PARAM_INT, ATT_ROLE_SEED, "", "1", "0:9007199254740991", "1",
+    {"draw", ATT_PARAM_INT, ATT_ROLE_SEED, "", "1", "0:9007199254740991", "1",
      "which features are drawn"},
     {"orthogonal", ATT_PARAM_INT, 0, "", "1", "0:1", "1 0",
      "are the features of a block of head_dim orthogonal"},
