@@ -246,6 +246,7 @@ static void features_of_two_draws_fail_and_are_named(void)
 {
     fails("draws_twice", "values=self", "bias", "favor_two_projections");
     fails("draws_twice", "values=normal", "rate_short", "favor_two_projections");
+    fails("zoo:favor_two_projections", "values=self", "bias", "favor_two_projections");
 }
 
 static void a_seed_that_is_ignored_fails_and_is_named(void)
