@@ -16,6 +16,7 @@
 #include "zoo_judges.h"
 
 #define GRACE   10.0 /* seconds beside the estimate until a case counts as hung */
+#define PATIENT 60.0 /* the same for the judges: a slow machine is no finding of theirs */
 #define GIVE_UP 3    /* crashes and timeouts after which a bug is well enough known */
 
 typedef struct options {
@@ -75,7 +76,7 @@ static att_status measure(const att_cli *cli, const options *o, att_run_plan *pl
     att_run_options run = {
         .command = {cli->self, NULL, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
         .workers = o->workers ? (int)o->workers : (int)processors,
-        .grace = GRACE,
+        .grace = o->judges.n > 0 ? PATIENT : GRACE,
         .give_up = o->first ? 1 : GIVE_UP,
         .give_up_on_failure = o->first,
         .stamp = "",

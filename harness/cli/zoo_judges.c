@@ -54,18 +54,62 @@ static att_judges_row *find(att_judges_matrix *m, const att_kernel *const *zoo, 
     return &m->rows[m->n++];
 }
 
-static void count(const att_judges_matrix *m, const att_record *r, att_judged *to)
+static bool is_lost(const att_record *r)
 {
-    bool lost = r->status == ATT_CRASH || r->status == ATT_TIMEOUT;
+    return r->status == ATT_CRASH || r->status == ATT_TIMEOUT;
+}
 
-    if (!lost && r->n_metrics == 0)
-        return;
-    to->cases++;
-    to->lost += lost;
-    for (size_t j = 0; j < m->n_judges; j++) {
-        const att_metric *x = att_record_metric(r, m->judge[j]->name);
-        to->caught[j] += lost || !x || !(x->value <= 1);
+static bool fails(const att_record *r, const char *judge)
+{
+    const att_metric *x = att_record_metric(r, judge);
+
+    return is_lost(r) || !x || !(x->value <= 1);
+}
+
+/* By case: parameters and seed, whatever the kernel. */
+static int by_case(const void *a, const void *b)
+{
+    const att_record *x = *(const att_record *const *)a, *y = *(const att_record *const *)b;
+    int order = strcmp(x->params, y->params);
+
+    return order ? order : (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+/* The right kernels' records, by case. */
+typedef struct peers {
+    const att_record **at;
+    size_t n;
+} peers;
+
+/* Does the rule pass at least half of the right kernels on the case of r, if any ran it? */
+static bool has_a_say(const peers *p, const att_record *r, const char *judge)
+{
+    size_t lo = 0, hi = p->n, failed = 0, ran = 0;
+
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (by_case(&p->at[mid], &r) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
+    for (; lo < p->n && by_case(&p->at[lo], &r) == 0; lo++, ran++)
+        failed += fails(p->at[lo], judge);
+    return 2 * failed <= ran;
+}
+
+static bool says(const att_record *r)
+{
+    return is_lost(r) || r->n_metrics > 0;
+}
+
+static void count(const att_judges_matrix *m, const att_record *r, const peers *p, att_judged *to)
+{
+    to->cases++;
+    to->lost += is_lost(r);
+    for (size_t j = 0; j < m->n_judges; j++)
+        to->caught[j] += fails(r, m->judge[j]->name) &&
+                         (!p || is_lost(r) || has_a_say(p, r, m->judge[j]->name));
 }
 
 static int by_kind(const void *a, const void *b)
@@ -98,6 +142,30 @@ static void add_up(att_judges_matrix *m, const att_judges_row *row, int on)
     }
 }
 
+static bool count_all(att_judges_matrix *m, const att_result *result, const att_kernel *const *zoo,
+                      int on)
+{
+    peers p = {.at = calloc(result->n_records + 1, sizeof *p.at)};
+
+    if (!p.at)
+        return false;
+    for (size_t i = 0; i < result->n_records; i++) {
+        const att_record *r = &result->records[i];
+        if (says(r) && !find(m, zoo, r->kernel)->bug)
+            p.at[p.n++] = r;
+    }
+    if (p.n > 0)
+        qsort(p.at, p.n, sizeof *p.at, by_case);
+    for (size_t i = 0; i < result->n_records; i++) {
+        const att_record *r = &result->records[i];
+        att_judges_row *row = find(m, zoo, r->kernel);
+        if (says(r))
+            count(m, r, row->bug ? &p : NULL, &row->on[on]);
+    }
+    free(p.at);
+    return true;
+}
+
 att_status att_judges_count(const att_result results[ATT_INPUTS], const att_kernel *const *zoo,
                             att_judges_matrix *out)
 {
@@ -109,10 +177,8 @@ att_status att_judges_count(const att_result results[ATT_INPUTS], const att_kern
     if (!out->rows)
         return ATT_NO_MEMORY;
     for (int on = 0; on < ATT_INPUTS; on++)
-        for (size_t i = 0; i < results[on].n_records; i++) {
-            const att_record *r = &results[on].records[i];
-            count(out, r, &find(out, zoo, r->kernel)->on[on]);
-        }
+        if (!count_all(out, &results[on], zoo, on))
+            return ATT_NO_MEMORY;
     leave_out_silent(out);
     if (out->n > 0)
         qsort(out->rows, out->n, sizeof *out->rows, by_kind);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kill matrix: which bug falls to whose rule, on this suite's inputs and on popular ones. */
+/* The kill matrix: which bug falls to whose rule, on this suite's inputs and on popular ones.
+ *
+ * A rule that fails most right kernels on a case has no say there: as a test it would be red before
+ * the bug came, so failing the bug too is no catch. */
 #ifndef ATT_CLI_ZOO_JUDGES_H
 #define ATT_CLI_ZOO_JUDGES_H
 
@@ -11,7 +14,8 @@
 /* The inputs that outputs were made from. */
 enum { ATT_INPUTS_OWN, ATT_INPUTS_POPULAR, ATT_INPUTS };
 
-/* What the judges said of some cases; a crash or a timeout counts as caught by all. */
+/* What the judges said of some cases: caught = failed by a rule that has a say (of right kernels:
+ * failed); a crash or a timeout counts as caught by all. */
 typedef struct att_judged {
     size_t cases, lost; /* lost: crashes and timeouts among them */
     size_t caught[ATT_JUDGES_MOST];

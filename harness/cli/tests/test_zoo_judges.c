@@ -129,6 +129,23 @@ static void each_rule_has_its_say_and_none_decides(void)
     cJSON_Delete(json);
 }
 
+/* Probabilities in bf16, as declared, are beyond 1e-5 of an f32 result. */
+static void a_rule_that_fails_right_kernels_catches_nothing(void)
+{
+    write_suite("own", "{\"measure\": \"parity\", \"kernels\": [\"*\"], \"params\": {\"sq\": [8], "
+                       "\"sk\": [33], \"d\": [40], \"causal\": [\"br\"]}, \"seeds\": [7]}");
+    cJSON *json = matrix("--judges all --json --kernel zoo:causal_top_left --kernel "
+                         "different:probs_bf16");
+    const cJSON *row = row_of(json, "causal_top_left");
+
+    CU_ASSERT_EQUAL(at(json, "right", "own", "caught", "torch_close"), 1);
+    CU_ASSERT_EQUAL(at(row, "own", "caught", "torch_close", NULL), 0);
+    CU_ASSERT_EQUAL(at(json, "right", "own", "caught", "attest"), 0);
+    CU_ASSERT_EQUAL(at(row, "own", "caught", "attest", NULL), 1);
+    cJSON_Delete(json);
+    write_suites();
+}
+
 static void judges_are_chosen_by_name(void)
 {
     char *text = NULL;
@@ -154,6 +171,8 @@ int main(void)
     static const CU_TestInfo tests[] = {
         {"the suites are written", write_suites},
         {"each rule has its say and none decides", each_rule_has_its_say_and_none_decides},
+        {"a rule that fails right kernels catches nothing",
+         a_rule_that_fails_right_kernels_catches_nothing},
         {"judges are chosen by name", judges_are_chosen_by_name},
         {"an unknown judge is a usage error", an_unknown_judge_is_a_usage_error},
         CU_TEST_INFO_NULL};
