@@ -7,6 +7,8 @@
 #include "base/fp.h"
 #include "evals/numeric/parity_own.h"
 
+#define SPARE 16 /* bytes behind the pairs, which select leaves alone */
+
 static bool make_room(const parity_inputs *in, parity_inputs *own)
 {
     const parity_spec *s = &in->spec;
@@ -18,7 +20,7 @@ static bool make_room(const parity_inputs *in, parity_inputs *own)
                            .nk = in->nk,
                            .cu_q = in->cu_q,
                            .q = in->q};
-    own->allowed = calloc((size_t)(rows * s->sk) + 1, 1);
+    own->allowed = calloc((size_t)(rows * s->sk) + SPARE, 1);
     own->out = calloc((size_t)(rows * s->dv) + 1, sizeof(double));
     own->lse = calloc((size_t)rows + 1, sizeof(double));
     own->plain.out = att_tensor_dense(own->out, ATT_F64, s->b, s->hq, s->sq, s->dv);
@@ -35,11 +37,13 @@ att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_pro
 
     if (!make_room(in, own))
         return ATT_NO_MEMORY;
-    memset(own->allowed, 0xa5, (size_t)(rows * s->sk)); /* select writes every pair */
+    memset(own->allowed, 0xa5, (size_t)(rows * s->sk) + SPARE); /* select writes every pair */
     att_status status =
         att_ctx_call(x, &att_ctx_variant(x)->part[0], ATT_OP_SELECT, p, own->allowed);
     if (status != ATT_OK)
         return status;
+    for (int64_t i = rows * s->sk; i < rows * s->sk + SPARE; i++)
+        *illegal += own->allowed[i] != 0xa5;
     for (int64_t i = 0; i < rows * s->sk; i++)
         *illegal += own->allowed[i] > 1 || (own->allowed[i] && !in->allowed[i]);
     own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);

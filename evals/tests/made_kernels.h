@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels that only tests have: two right ones, and five that parity must see through. */
+/* Kernels that only tests have: two right ones, and six that parity must see through. */
 #ifndef ATT_MADE_KERNELS_H
 #define ATT_MADE_KERNELS_H
 
@@ -40,6 +40,18 @@ static att_status boast_supports(const att_kernel *self, att_op op, const att_pr
                                  const att_value *params, att_reason *why)
 {
     return op == ATT_OP_SELECT ? ATT_OK : att_plain_supports(self, op, p, params, why);
+}
+
+/* Writes one pair too many. */
+static att_status spills_select(const att_kernel *self, const att_problem *p, const att_scratch *s,
+                                uint8_t *allowed)
+{
+    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
+
+    (void)self, (void)s;
+    att_rules_select(&rules, allowed);
+    allowed[p->batch * p->heads_q * p->q_len * p->kv_len] = 0;
+    return ATT_OK;
 }
 
 /* Says nothing of the keys that it keeps. */
@@ -133,6 +145,17 @@ static const att_kernel boast = {.struct_size = sizeof(att_kernel),
                                  .plan = att_plain_plan_of,
                                  .attend = plain_attend,
                                  .select = boast_select};
+static const att_kernel spills = {.struct_size = sizeof(att_kernel),
+                                  .abi = ATT_ABI,
+                                  .name = "spills",
+                                  .family = "made",
+                                  .summary = "reports one pair more than there are",
+                                  .class_ = ATT_APPROX,
+                                  .precision = F32_PRECISION,
+                                  .supports = boast_supports,
+                                  .plan = att_plain_plan_of,
+                                  .attend = plain_attend,
+                                  .select = spills_select};
 static const att_kernel mute = {.struct_size = sizeof(att_kernel),
                                 .abi = ATT_ABI,
                                 .name = "mute",

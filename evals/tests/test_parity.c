@@ -9,8 +9,8 @@
 
 /* ------------------------------------------------------------------ running a case */
 
-static const att_kernel *const made[] = {&plain, &beyond, &idle,  &boast,
-                                         &mute,  &strays, &stays, NULL};
+static const att_kernel *const made[] = {&plain,  &beyond, &idle,  &boast, &mute,
+                                         &spills, &strays, &stays, NULL};
 
 static void open_house(void)
 {
@@ -159,6 +159,7 @@ static void a_select_that_writes_nothing_is_counted(void)
 {
     CU_ASSERT_EQUAL(number("mute", "sq=2 sk=5 causal=br", "select_illegal"), 10);
     CU_ASSERT_EQUAL(outcome("mute", "sq=2 sk=5"), ATT_FAIL);
+    CU_ASSERT_EQUAL(number("spills", "sq=2 sk=5 causal=br", "select_illegal"), 1);
 }
 
 /* A head whose logits are all -inf, one with a tile of NaN keys, one with a NaN first key: the
