@@ -301,8 +301,8 @@ typedef struct att_session att_session; /* the kernel's own */
 
 typedef struct att_kernel att_kernel;
 
-/* A KV cache under test (ATT_OP_SESSION).  `p` states shapes and dtypes; k and v in append hold the
- * new tokens.  rollback keeps the first `length` tokens. */
+/* A KV cache under test (ATT_OP_SESSION); what each step is handed and must do stands at the end of
+ * this header.  rollback and fork may be NULL: not offered. */
 typedef struct att_session_ops {
     att_status (*open)(const att_kernel *self, const att_problem *p, const att_scratch *s,
                        att_session **out);
@@ -408,6 +408,28 @@ static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1,
 {
     return i0 * t->stride[0] + i1 * t->stride[1] + i2 * t->stride[2] + i3 * t->stride[3];
 }
+
+/* ------------------------------------------------------------------------------ sessions
+ *
+ * What the steps of att_session_ops mean.  Each sequence of the batch has a length of its own; its
+ * tokens stand at positions 0, 1, ... in the order in which they were appended.  A step that is not
+ * OK leaves the session as it was.
+ *
+ *   open      p: sizes, the dtypes of q, k, v and out (tensors without data), causality, the
+ * window. batch: sequences at first, all empty; kv_len: the most tokens that one will hold; q_len:
+ * the most that a step moves (tokens of an append, queries of an attend, tokens that a rollback
+ * gives back).  What s points to lives until the session and its forks are closed, but for the
+ * plan's handle, which lives until open returns. append    p: k and v [B,Hkv,n,D] with kv_len = n,
+ * copied: the memory is the caller's again. kv_lengths, where given: how many of its n tokens each
+ * sequence takes.  int8: codes, and k_quant and v_quant with a scale a token and head, f32
+ * [B,Hkv,n,1] (AFFINE, axis 2, group 1).  Another batch than before: sequences at the end join,
+ * empty, or leave. attend    p: q and out [B,Hq,n,D], lse; kv_len is the longest length; no k and
+ * v, no lengths. The queries are those of the last n positions of each sequence (bottom-right).
+ * Scale and softcap may differ from call to call, causality and window are those of open. rollback
+ * keeps the first `length` tokens of each sequence that has more.  With a window it may be refused
+ * (UNSUPPORTED) where a sequence has held more than length + q_len tokens since it was last empty;
+ * to 0, and without a window, never. fork      another session that holds the same; nothing done to
+ * one is seen by the other. */
 
 #ifdef __cplusplus
 }

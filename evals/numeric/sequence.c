@@ -20,13 +20,15 @@
 #define WORD ATT_PARAM_WORD
 
 static const char *const tasks[] = {"calls", "session", NULL};
+static const uint32_t task_ops[] = {1u << ATT_OP_ATTEND, 1u << ATT_OP_SESSION};
 
 static const att_param params[] = {
     {"b", INT, 0, "", "2", "1:64", "2 1 3", "batch at first"},
     {"hq", INT, 0, "heads", "4", "1:64", "4 1 6", "query heads"},
     {"hkv", INT, 0, "heads", "2", "1:64", "2 1", "key/value heads"},
     {"sq", INT, 0, "tokens", "3", "1:256", "3 1 8", "queries at first; session: most a step"},
-    {"sk", INT, 0, "keys", "17", "1:1024", "17 40", "keys at first"},
+    {"sk", INT, 0, "keys", "17", "1:1024", "17 40",
+     "keys at first; session: most a sequence holds"},
     {"d", INT, 0, "", "8", "1:256", "8 40", "head_dim"},
     {"dv", INT, 0, "", "0", "0:256", "0 12", "value_dim; 0 = head_dim"},
     {"wl", INT, 0, "keys", "-1", "-1:1024", "-1 5 9", "session: window to the left; -1 = off"},
@@ -194,7 +196,7 @@ const att_eval att_eval_sequence = {
     .params = params,
     .metrics = metrics,
     .apart = true,
-    .ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_SESSION,
+    .task_ops = task_ops,
     .chance = (double)NAN,
     .valid = valid,
     .seconds = seconds,

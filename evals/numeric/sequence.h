@@ -42,7 +42,7 @@ void sequence_draw_session(att_rng *rng, int64_t n, const parity_spec *spec, seq
 
 /* --- sequence_calls.c, sequence_session.c: one run of a sequence_plan, in this process. */
 #define SEQUENCE_CALL_STEPS    "crapskmzwlbqneyuh"
-#define SEQUENCE_SESSION_STEPS "oatrgfxcd"
+#define SEQUENCE_SESSION_STEPS "autrzvgsfxc"
 att_status sequence_calls(att_ctx *x, void *plan);
 att_status sequence_session(att_ctx *x, void *plan);
 

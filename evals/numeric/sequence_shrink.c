@@ -73,6 +73,17 @@ static void shrink(shrinker *s)
         }
 }
 
+/* Then numbers: 1 in place of more, one step at a time. */
+static void lower(shrinker *s)
+{
+    for (size_t i = 0; i < s->plan.steps.n; i++) {
+        sequence less = s->plan.steps;
+        less.step[i].n = 1;
+        if (s->plan.steps.step[i].n > 1)
+            still_fails(s, &less);
+    }
+}
+
 att_status sequence_measure(att_ctx *x, att_status (*body)(att_ctx *x, void *plan),
                             sequence_plan *plan, att_record *out, int64_t *trials)
 {
@@ -83,8 +94,10 @@ att_status sequence_measure(att_ctx *x, att_status (*body)(att_ctx *x, void *pla
     att_status status = try(&s, out);
     if (status != ATT_OK || !failed(out->status))
         return status;
-    if (out->status != ATT_TIMEOUT) /* looking for a shorter hang would take long */
+    if (out->status != ATT_TIMEOUT) { /* looking for a shorter hang would take long */
         shrink(&s);
+        lower(&s);
+    }
     s.plan.explain = true;
     status = try(&s, &last);
     *trials = s.trials;

@@ -35,7 +35,7 @@ void sequence_print(const sequence *s, char *out, size_t size)
     *out = '\0';
     for (size_t i = 0; i < s->n && at < size; i++) {
         const sequence_step *step = &s->step[i];
-        int n = strchr("crapofxc", step->what) ? 0 : 1;
+        int n = strchr("crapfxz", step->what) ? 0 : 1;
         if (n == 0 && step->n == 0)
             at += (size_t)snprintf(out + at, size - at, "%s%c", i ? ":" : "", step->what);
         else
@@ -85,5 +85,38 @@ void sequence_draw_calls(att_rng *rng, int64_t n, sequence *out)
             push(out, c->what, c->n[att_rng_below(rng, c->levels)]);
         }
         push(out, 'c', 0);
+    }
+}
+
+/* A session's life: a prompt of any length, then appends above all, what goes back or changes now
+ * and then, and an attend after most steps; in the end every session that is left is asked once
+ * more. */
+void sequence_draw_session(att_rng *rng, int64_t n, const parity_spec *spec, sequence *out)
+{
+    static const char steps[] = "aaaaaauuarrrrzggffxcsv";
+    const uint64_t sizes = (uint64_t)spec->sq;
+
+    *out = (sequence){0};
+    for (int64_t prompt = 1 + (int64_t)att_rng_below(rng, (uint64_t)spec->sk * 3 / 4 + 1);
+         prompt > 0 && out->n + 16 < (size_t)n; prompt -= spec->sq)
+        push(out, 'a', prompt < spec->sq ? prompt : spec->sq);
+    while (out->n + 8 < (size_t)n) {
+        char what = steps[att_rng_below(rng, sizeof steps - 1)];
+        int64_t size = 1 + (int64_t)att_rng_below(rng, sizes);
+        if (what == 'g')
+            size = 1 + (int64_t)att_rng_below(rng, 4);
+        if (what == 's' || what == 'x')
+            size = (int64_t)att_rng_below(rng, 3);
+        if (strchr("zfc", what))
+            size = 0;
+        push(out, what, size);
+        if (what == 'g') /* seen by the next append */
+            push(out, 'a', 1 + (int64_t)att_rng_below(rng, sizes));
+        if (att_rng_below(rng, 5) < 3)
+            push(out, 't', 1 + (int64_t)att_rng_below(rng, sizes));
+    }
+    for (int64_t i = 0; i < 3; i++) {
+        push(out, 'x', i);
+        push(out, 't', 1 + (int64_t)att_rng_below(rng, sizes));
     }
 }

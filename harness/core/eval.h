@@ -45,11 +45,12 @@ typedef struct att_eval {
     const char *group_by; /* parameters, space separated, that make a group beside seed and
                            * (for group_kernel) the kernel; NULL = no sharing */
     bool group_kernel;    /* the kernel is part of the group key */
-    bool apart;    /* runs kernels through att_ctx_apart alone (core/apart.h), and wants a worker
-                    * in which none has run */
-    uint32_t ops;  /* 1u << att_op: a glob takes only kernels that offer one of them; 0 = all */
-    double chance; /* accuracy by guessing, for the items; NAN = not a probe (may be
-                    * overridden by recording metric "chance") */
+    bool apart;   /* runs kernels through att_ctx_apart alone (core/apart.h), and wants a worker
+                   * in which none has run */
+    uint32_t ops; /* 1u << att_op: a glob takes only kernels that offer one of them; 0 = all */
+    const uint32_t *task_ops; /* the same, one a task; NULL = ops for all of them */
+    double chance;            /* accuracy by guessing, for the items; NAN = not a probe (may be
+                               * overridden by recording metric "chance") */
     /* false: this combination makes no sense: a usage error by hand, left out of covering arrays.
      * NULL = all valid. */
     bool (*valid)(const att_value *params);

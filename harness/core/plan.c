@@ -72,12 +72,15 @@ att_status att_plan_add_line(att_run_plan *plan, att_registry *r, const char *li
 /* Does one of the case's kernels offer an operator that its eval asks for? */
 static bool offers(const att_case *c)
 {
-    bool any = c->eval->ops == 0;
+    uint32_t ops = c->eval->ops;
+    for (size_t t = 0; c->eval->task_ops && c->eval->tasks[t]; t++)
+        if (strcmp(c->eval->tasks[t], c->task) == 0)
+            ops = c->eval->task_ops[t];
+    bool any = ops == 0;
 
     for (size_t i = 0; i < c->variant->parts; i++)
         for (int op = 0; op < ATT_OPS; op++)
-            any |= (c->eval->ops >> op & 1u) &&
-                   att_kernel_offers(c->variant->part[i].kernel, (att_op)op);
+            any |= (ops >> op & 1u) && att_kernel_offers(c->variant->part[i].kernel, (att_op)op);
     return any;
 }
 
