@@ -135,15 +135,9 @@ static inline void att_kv_close(att_session *session)
     free(c);
 }
 
-static inline bool att_kv_grow(void *pointer, size_t n, size_t size)
+static inline void *att_kv_resized(void *old, size_t n, size_t size)
 {
-    void *old, *bigger;
-
-    memcpy(&old, pointer, sizeof old);
-    bigger = realloc(old, (n ? n : 1) * size);
-    if (bigger)
-        memcpy(pointer, &bigger, sizeof bigger);
-    return bigger != NULL;
+    return realloc(old, (n ? n : 1) * size);
 }
 
 /* Scales lie token by token: a batch of another size moves every one. */
@@ -169,11 +163,17 @@ static inline att_status att_kv_resize(att_kv *c, int64_t batch)
 {
     const att_kv_way *way = c->way;
 
-    for (int side = 0; side < 2; side++)
-        if (!att_kv_grow(&c->row[side], (size_t)batch, att_kv_bytes(c, side)))
+    for (int side = 0; side < 2; side++) {
+        unsigned char *row = att_kv_resized(c->row[side], (size_t)batch, att_kv_bytes(c, side));
+        if (!row)
             return ATT_NO_MEMORY;
-    if (!att_kv_grow(&c->length, (size_t)batch, sizeof *c->length) ||
-        !att_kv_grow(&c->longest, (size_t)batch, sizeof *c->longest) ||
+        c->row[side] = row;
+    }
+    int64_t *length = att_kv_resized(c->length, (size_t)batch, sizeof *length);
+    c->length = length ? length : c->length;
+    int64_t *longest = att_kv_resized(c->longest, (size_t)batch, sizeof *longest);
+    c->longest = longest ? longest : c->longest;
+    if (!length || !longest ||
         (att_kv_quantised(&c->p) &&
          !(way->move_scales ? way->move_scales : att_kv_move_scales)(c, batch)))
         return ATT_NO_MEMORY;
