@@ -15,6 +15,7 @@ typedef struct breach {
 
 /* Of equal ones the first is told first. */
 static const breach breaches[] = {
+    {"ring_too_short", "keys that a window still sees are overwritten", {.ring = true}},
     {"ring_start_wrong",
      "the ring read from (length mod slots) on before it is full",
      {.ring = true, .start = 1}},
@@ -42,7 +43,6 @@ static const breach breaches[] = {
     {"first_sequence_for_all",
      "every sequence reads the first one's tokens",
      {.first_alone = true}},
-    {"ring_too_short", "keys that a window still sees are overwritten", {.ring = true}},
     {0},
 };
 
