@@ -16,12 +16,12 @@ typedef struct breach {
 /* Of equal ones the first is told first. */
 static const breach breaches[] = {
     {"ring_too_short", "keys that a window still sees are overwritten", {.ring = true}},
-    {"ring_start_wrong",
-     "the ring read from (length mod slots) on before it is full",
-     {.ring = true, .start = 1}},
     {"ring_sliced_logically",
      "a rollback takes the ring's first slots for its oldest tokens",
      {.ring = true, .sliced = true}},
+    {"ring_start_wrong",
+     "the ring read from (length mod slots) on before it is full",
+     {.ring = true, .start = 1}},
     {"ring_order", "the ring read in the order of its slots", {.ring = true, .start = 2}},
     {"scale_grow_batch",
      "another batch changes the strides of the scales without moving them",

@@ -86,6 +86,29 @@ double att_pool_worked(const att_pool_worker *w)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Is a process that it started and may be waiting for (core/apart.h) running, or would it be? */
+static bool child_would_run(pid_t pid)
+{
+    char path[320], text[512];
+    bool any = false;
+
+    DIR *all = opendir("/proc");
+    for (struct dirent *e; all && !any && (e = readdir(all));) {
+        snprintf(path, sizeof path, "/proc/%.20s/stat", e->d_name);
+        FILE *f = e->d_name[0] < '0' || e->d_name[0] > '9' ? NULL : fopen(path, "re");
+        if (!f)
+            continue;
+        text[fread(text, 1, sizeof text - 1, f)] = '\0';
+        fclose(f);
+        const char *state = strrchr(text, ')'); /* "pid (name) S ppid ..." */
+        any = state && state[1] && (state[2] == 'R' || state[2] == 'D') &&
+              strtol(state + 3, NULL, 10) == pid;
+    }
+    if (all)
+        closedir(all);
+    return any;
+}
+
 /* Is any thread running, ready to run, or waiting for a page? */
 static bool would_run(pid_t pid)
 {
@@ -113,7 +136,7 @@ bool att_pool_hangs(const att_pool_worker *w, double worked, double most, double
 {
     if (silent > STARVED * most || att_pool_worked(w) - worked >= most)
         return true;
-    return !would_run(w->pid);
+    return !would_run(w->pid) && !child_would_run(w->pid);
 }
 
 void att_pool_stop(att_pool_worker *w, bool kill_it, int *status)
