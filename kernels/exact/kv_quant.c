@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention over quantised K and V: int8 with scales a token, channel or group, Q8_0, Q4_0, e4m3
- * and e5m2, K and V each in its own way; dequantised to f32 once a call, then tiles with an online
- * softmax as in flash_f32.
+ * and e5m2, K and V each in its own way; dequantised to f32 once a call, all of it, then tiles with
+ * an online softmax as in flash_f32.  What is not quantised is read where it lies.
  *
  *   x = scale (q - zero)     s = scale q.x_k     o = sum p x_v
  *
@@ -15,6 +15,17 @@
 #include "common/quant.h"
 
 static const att_flash flash = {.keep = {.left = -1}};
+
+/* Has neither K nor V anything to dequantise?  Then the tiles read them where they lie. */
+static bool is_plain(const att_problem *p)
+{
+    const att_tensor *t[] = {&p->k, &p->v};
+
+    for (int i = 0; i < 2; i++)
+        if (t[i]->dtype != ATT_F32 && t[i]->dtype != ATT_F16 && t[i]->dtype != ATT_BF16)
+            return false;
+    return p->k_quant.scheme == ATT_QUANT_NONE && p->v_quant.scheme == ATT_QUANT_NONE;
+}
 
 /* Floats of k and v together, a multiple of 64 bytes; false on overflow. */
 static bool floats_of(const att_problem *p, int64_t *floats)
@@ -57,6 +68,8 @@ static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
     const att_problem f = as_floats(p, NULL);
     int64_t floats;
     (void)self, (void)op, (void)params;
+    if (is_plain(p))
+        return att_flash_plan(p, &flash, out);
     if (!floats_of(p, &floats) || att_flash_plan(&f, &flash, out))
         return ATT_NO_MEMORY;
     out->scratch_bytes += (size_t)floats * sizeof(float);
@@ -109,6 +122,8 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
         status = ATT_INVALID;
     if (status)
         return status;
+    if (is_plain(p))
+        return att_flash_attend(p, &flash, s);
     const att_problem f = as_floats(p, s->data);
     const job j = {p, &f};
     int64_t floats = 0;
