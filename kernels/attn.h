@@ -58,7 +58,7 @@ typedef enum att_dtype {
 /* A view.  Element (i0,i1,i2,i3) lies at data + (i0*stride[0] + ... ) elements; strides are signed,
  * in elements, and may be 0 on inputs.  Unused leading dimensions have shape 1, stride 0.  Block
  * types (Q8_0, Q4_0): the last dimension is contiguous and all strides are multiples of 32.
- * data == NULL means "not given".  Outputs never alias inputs (but see att_rope). */
+ * data == NULL means "not given".  Outputs never alias inputs (but see att_rope, att_recur). */
 typedef struct att_tensor {
     void *data;
     int32_t dtype; /* att_dtype */
@@ -106,11 +106,11 @@ typedef enum att_rule {
 typedef struct att_recur {
     int32_t rule; /* att_rule */
     int32_t reserved;
-    att_tensor g;        /* log decay, natural: [B,Hkv,S,Dk] or [B,Hkv,S,1] */
-    att_tensor beta;     /* [B,Hkv,S,1] */
-    att_tensor state_in; /* f32 [B,Hkv,Dk,Dv]; not given = zeros */
-    att_tensor z_in;     /* f32 [B,Hkv,1,Dk] normaliser; not given = zeros */
-    att_tensor state_out;
+    att_tensor g;         /* log decay, natural: [B,Hkv,S,Dk] or [B,Hkv,S,1] */
+    att_tensor beta;      /* [B,Hkv,S,1] */
+    att_tensor state_in;  /* f32 [B,Hkv,Dk,Dv]; not given = zeros */
+    att_tensor z_in;      /* f32 [B,Hkv,1,Dk] normaliser; not given = zeros */
+    att_tensor state_out; /* may be exactly state_in, as z_out z_in: in place, or refused */
     att_tensor z_out;
 } att_recur;
 
@@ -217,9 +217,9 @@ typedef enum att_param_type { ATT_PARAM_INT = 0, ATT_PARAM_REAL, ATT_PARAM_WORD 
 
 /* One declared parameter of a kernel or an eval.  A table ends with name == NULL. */
 typedef struct att_param {
-    const char *name; /* letters, digits, _ */
-    int32_t type;     /* att_param_type */
-    int32_t reserved;
+    const char *name;     /* letters, digits, _ */
+    int32_t type;         /* att_param_type */
+    int32_t reserved;     /* att_role of roles.h, 0 = none */
     const char *unit;     /* "keys", "tokens", "" ... */
     const char *fallback; /* the default, as text */
     const char *domain;   /* INT, REAL: "lo:hi" inclusive, "" = any; WORD: "a|b|c", "" = any text */
