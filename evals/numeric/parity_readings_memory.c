@@ -250,21 +250,42 @@ static bool items_overwritten(parity_trial *t)
     return t->in->table && t->in->spec.b > 1 && parity_redraw(t, false, close_overwritten);
 }
 
-/* Rows in the tile of 16 of a sequence without keys that starts before them. */
-static void close_zero_filled(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
+/* Does the tile of n rows that a sequence without keys begins with reach this row of the output, in
+ * whichever head it lies? */
+static bool overwritten(const parity_trial *t, const parity_shape *out, parity_place at)
 {
     const parity_inputs *in = t->in;
-    const int64_t at = in->cu_q[b] + i;
+    const int64_t own = at.h * out->stride[1] + (in->cu_q[at.b] + at.i) * out->stride[2];
 
     for (int64_t c = 0; c < in->spec.b; c++)
-        if (in->nk[c] == 0 && at >= in->cu_q[c] && at < in->cu_q[c] + (in->nq[c] + 15) / 16 * 16)
-            parity_close_from(t, row, 0);
+        for (int64_t x = 0; in->nk[c] == 0 && x < in->spec.hq * t->n; x++) {
+            const int64_t row = in->cu_q[c] + x % t->n;
+            if (x % t->n < (in->nq[c] + t->n - 1) / t->n * t->n &&
+                x / t->n * out->stride[1] + row * out->stride[2] == own)
+                return true;
+        }
+    return false;
+}
+
+static void keep_all(const parity_trial *t, int64_t b, int64_t i, uint8_t *row)
+{
+    (void)t, (void)b, (void)i, (void)row;
 }
 
 static bool zero_filled(parity_trial *t)
 {
-    return t->in->cu_q && parity_redraw(t, false, close_zero_filled);
+    if (!t->in->cu_q || !parity_redraw(t, false, keep_all))
+        return false;
+    const parity_shape out = parity_query_shape(t->in, t->in->spec.layout, t->in->spec.dv);
+    for (int64_t r = 0; r < parity_rows(t); r++) {
+        const parity_place at = parity_place_of(t, r);
+        if (at.i < t->in->nq[at.b] && overwritten(t, &out, at))
+            parity_close_from(t, t->mask + r * t->in->spec.sk, 0);
+    }
+    return true;
 }
+
+static const int64_t row_tiles[] = {8, 16, 32, 64, 128, 0};
 
 const parity_fault parity_memory_faults[] = {
     {"simd_tail_overread", "keys up to a multiple of 32, past the last", tail_read, NULL},
@@ -276,7 +297,7 @@ const parity_fault parity_memory_faults[] = {
     {"combine_meta_truncated", "splits of 16 keys past Dk / 2 left out", splits_lost, NULL},
     {"planner_tile_mismatch", "work items past one a sequence overwrite earlier ones",
      items_overwritten, NULL},
-    {"empty_seq_overwrites", "rows behind a sequence without keys filled with 0", zero_filled,
-     NULL},
+    {"empty_seq_overwrites", "a sequence without keys fills a tile of # rows with 0", zero_filled,
+     row_tiles},
     {0},
 };
