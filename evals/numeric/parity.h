@@ -174,5 +174,7 @@ double parity_work(const parity_spec *s);
  * judgement, LSE included; explain: look into the dictionary. */
 void parity_diagnose(att_ctx *x, parity_inputs *in, const parity_outputs *o, const att_units *units,
                      const att_error *e, bool explain);
+/* The output is right, and bytes outside its rows were written. */
+void parity_say_outside(att_ctx *x, size_t bytes);
 
 #endif

@@ -37,6 +37,8 @@ static att_status judge(att_ctx *x, parity_inputs *in, const parity_outputs *o,
     record(x, &e);
     if (e.bad && explain)
         parity_diagnose(x, in, o, units, &e, att_ctx_kernel(x)->class_ == ATT_EXACT);
+    else if (explain && parity_outputs_changed(o))
+        parity_say_outside(x, parity_outputs_changed(o));
     return ATT_OK;
 }
 

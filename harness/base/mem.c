@@ -28,13 +28,26 @@ static size_t page_bytes(void)
     return bytes > 0 ? (size_t)bytes : 4096;
 }
 
-/* The accessible part of the mapping. */
+static bool all_open;
+
+void att_guard_open(void)
+{
+    all_open = true;
+}
+
+/* Bytes without access on either side. */
+static size_t border_bytes(void)
+{
+    return all_open ? WIDE : page_bytes();
+}
+
+/* The accessible part of the mapping: all of it where guards are open. */
 static unsigned char *inner(const att_guard *guard, size_t *bytes)
 {
-    size_t page = page_bytes();
+    size_t border = all_open ? 0 : border_bytes();
 
-    *bytes = guard->map_bytes - 2 * page;
-    return (unsigned char *)guard->map + page;
+    *bytes = guard->map_bytes - 2 * border;
+    return (unsigned char *)guard->map + border;
 }
 
 bool att_guard_make(att_guard *out, size_t bytes, att_placement placement)
@@ -44,18 +57,20 @@ bool att_guard_make(att_guard *out, size_t bytes, att_placement placement)
     att_guard guard = {.bytes = bytes, .pattern = loose ? 0 : PATTERN};
 
     if (__builtin_add_overflow(bytes, 2 * zone + page - 1, &need) ||
-        !att_size_mul(need / page + 2, page, &guard.map_bytes))
+        !att_size_mul(need / page, page, &pages) ||
+        __builtin_add_overflow(pages, 2 * border_bytes(), &guard.map_bytes))
         return false;
-    pages = guard.map_bytes - 2 * page;
     guard.map = mmap(NULL, guard.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (guard.map == MAP_FAILED)
         return false;
-    unsigned char *start = (unsigned char *)guard.map + page;
-    if (mprotect(start, pages, PROT_READ | PROT_WRITE) != 0) {
+    unsigned char *start = (unsigned char *)guard.map + border_bytes();
+    size_t reach;
+    void *from = inner(&guard, &reach);
+    if (mprotect(from, reach, PROT_READ | PROT_WRITE) != 0) {
         munmap(guard.map, guard.map_bytes);
         return false;
     }
-    memset(start, guard.pattern, pages);
+    memset(from, guard.pattern, reach);
     guard.data = placement == ATT_PLACE_FLUSH   ? start + pages - bytes
                  : placement == ATT_PLACE_FRONT ? start
                                                 : start + zone;
@@ -133,7 +148,7 @@ void att_guard_freeze(att_guard *guard, bool frozen)
 {
     size_t bytes;
 
-    if (!guard->map)
+    if (!guard->map || all_open)
         return;
     void *start = inner(guard, &bytes);
     mprotect(start, bytes, frozen ? PROT_READ : PROT_READ | PROT_WRITE);

@@ -29,6 +29,10 @@ typedef struct att_guard {
     size_t canary_bytes;     /* 0 = the pattern */
 } att_guard;
 
+/* From now on the process's guards let everything through and count it, 64 KiB on both sides: to
+ * see what a case that crashed at them does.  Before the first guard is made. */
+void att_guard_open(void);
+
 /* false: no memory.  bytes may be 0. */
 bool att_guard_make(att_guard *out, size_t bytes, att_placement placement);
 /* Fills the red zones with a unit of 1, 2, 4 or 8 bytes in place of the pattern: one that even the

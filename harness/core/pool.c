@@ -41,16 +41,18 @@ static void become(const att_pool_command *c, char *const argv[], int in, int ou
 att_status att_pool_start(const att_pool_command *c, att_pool_worker *out, att_why *why)
 {
     int down[2] = {-1, -1}, up[2] = {-1, -1};
-    char *argv[] = {(char *)(uintptr_t)c->self,
-                    "worker",
-                    "--datasets",
-                    (char *)(uintptr_t)c->datasets,
-                    c->model ? "--model" : NULL,
-                    (char *)(uintptr_t)c->model,
-                    NULL};
+    char *argv[8] = {(char *)(uintptr_t)c->self, "worker", "--datasets",
+                     (char *)(uintptr_t)c->datasets};
+    size_t n = 4;
     int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     pid_t pid = -1;
 
+    if (c->open)
+        argv[n++] = "--open";
+    if (c->model) {
+        argv[n++] = "--model";
+        argv[n] = (char *)(uintptr_t)c->model;
+    }
     if (log >= 0 && pipe2(down, O_CLOEXEC) == 0 && pipe2(up, O_CLOEXEC) == 0) {
         setenv("OPENBLAS_NUM_THREADS", "1", 1);
         pid = fork();

@@ -20,6 +20,7 @@ typedef struct att_pool_command {
     const char *datasets;
     const char *log; /* what workers and kernels print goes here */
     double memory;   /* bytes of address space; 0 = no limit */
+    bool open;       /* guards let everything through (att_guard_open) */
 } att_pool_command;
 
 /* exec's a worker (never a fork that goes on: BLAS threads don't survive one). */

@@ -20,6 +20,8 @@
 #include "core/wire.h"
 
 #define WORKERS_MOST 64
+#define SECOND_LOOKS 8   /* crashes of a kernel that are looked into */
+#define SECOND_LOOK  5.0 /* seconds for each */
 
 /* A case may take this long before its worker counts as hung: loading a model may be part of it. */
 static double patience(const att_run_options *o, const att_case *c)
@@ -114,25 +116,25 @@ static att_status finish(runner *x, size_t i, att_record *r, bool journaled, att
     return status;
 }
 
-#define ATT_DEADLOCK "deadlock"
+/* A case that ended without a record of its own; `r` may hold what is to be said of it. */
+static att_status finish_with(runner *x, size_t i, att_record *r, att_outcome outcome, int number,
+                              const char *reason, double seconds, att_why *why)
+{
+    if (!att_record_identify(r, x->plan->cases[i].c))
+        return ATT_NO_MEMORY;
+    r->status = outcome;
+    r->signal = number;
+    r->reason = strdup(reason);
+    r->seconds = seconds;
+    return finish(x, i, r, outcome == ATT_NOT_RUN, why);
+}
 
-/* A case that ended without a record of its own. */
 static att_status finish_dead(runner *x, size_t i, att_outcome outcome, int number,
                               const char *reason, double seconds, att_why *why)
 {
     att_record r = {.chance = (double)NAN};
 
-    if (!att_record_identify(&r, x->plan->cases[i].c))
-        return ATT_NO_MEMORY;
-    r.status = outcome;
-    r.signal = number;
-    r.reason = strdup(reason);
-    r.seconds = seconds;
-    if (strncmp(reason, ATT_DEADLOCK, sizeof ATT_DEADLOCK - 1) == 0 &&
-        (r.diagnoses = calloc(1, sizeof *r.diagnoses)))
-        r.diagnoses[r.n_diagnoses++] = (att_diagnosis){
-            .fault = strdup(ATT_DEADLOCK), .text = strdup("every thread waits for another")};
-    return finish(x, i, &r, outcome == ATT_NOT_RUN, why);
+    return finish_with(x, i, &r, outcome, number, reason, seconds, why);
 }
 
 /* The kernel's entry; NULL if it never crashed or hung. */
@@ -256,19 +258,84 @@ static att_status advance(runner *x, lane *l, att_why *why)
     }
 }
 
+static void say(att_record *r, const char *fault, const char *text)
+{
+    r->diagnoses = calloc(1, sizeof *r->diagnoses);
+    if (r->diagnoses)
+        r->diagnoses[r->n_diagnoses++] =
+            (att_diagnosis){.fault = strdup(fault), .text = strdup(text)};
+}
+
+/* The answer of a worker to a line, NULL where none comes in time. */
+static char *await(att_pool_worker *w, const char *line)
+{
+    const double until = att_clock_now() + SECOND_LOOK;
+    char *text = NULL;
+    size_t length = 0;
+
+    if (att_wire_send(w->in, line, strlen(line)) != ATT_OK)
+        return NULL;
+    for (;;) {
+        struct pollfd fd = {w->out, POLLIN, 0};
+        const double left = until - att_clock_now();
+        if (left <= 0 || poll(&fd, 1, (int)(left * 1000)) <= 0 ||
+            att_wire_receive(w->out, &text, &length) != ATT_OK)
+            return NULL;
+        if (strcmp(text, "start") != 0)
+            return text;
+        free(text);
+    }
+}
+
+/* What a case that crashed is called where its guards let everything through. */
+static void look_again(runner *x, size_t i, att_record *r)
+{
+    att_pool_command command = x->o->command;
+    att_pool_worker w = {0};
+    att_record other = {.chance = (double)NAN};
+    cJSON *json = NULL;
+    int status;
+
+    command.open = true;
+    if (att_pool_start(&command, &w, NULL) != ATT_OK)
+        return;
+    char *text = await(&w, x->plan->cases[i].c->line);
+    att_pool_stop(&w, true, &status);
+    if (text && att_json_parse(text, strlen(text), "worker", &json, NULL) == ATT_OK &&
+        att_record_parse(json, &other, NULL) == ATT_OK) {
+        r->diagnoses = other.diagnoses;
+        r->n_diagnoses = other.n_diagnoses;
+        other.diagnoses = NULL;
+        other.n_diagnoses = 0;
+    }
+    att_record_clear(&other);
+    cJSON_Delete(json);
+    free(text);
+}
+
+/* Is it a memory access, and not one crash of the kernel among many? */
+static bool worth_a_look(const runner *x, size_t i, int number)
+{
+    const fallen *f = fallen_of(x, x->plan->cases[i].c->variant->text);
+
+    return (number == SIGSEGV || number == SIGBUS) && (!f || f->deaths < SECOND_LOOKS);
+}
+
 /* The worker ended, or was ended, in the middle of a case. */
 static att_status bury(runner *x, lane *l, bool hung, att_why *why)
 {
     int status = 0;
     char reason[256];
     double seconds = att_clock_now() - l->since;
+    att_record r = {.chance = (double)NAN};
 
     att_pool_stop(&l->w, hung, &status);
     int number = !hung && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (hung)
         snprintf(reason, sizeof reason, "no answer for %.1f s", seconds);
     else if (number == SIGALRM) { /* by core/watch */
-        snprintf(reason, sizeof reason, ATT_DEADLOCK ": every thread waits for another");
+        snprintf(reason, sizeof reason, "deadlock: every thread waits for another");
+        say(&r, "deadlock", "every thread waits for another");
         hung = true;
         number = 0;
     } else if (number)
@@ -276,8 +343,10 @@ static att_status bury(runner *x, lane *l, bool hung, att_why *why)
     else
         snprintf(reason, sizeof reason, "the worker exited with %d; see %s", WEXITSTATUS(status),
                  x->o->command.log);
+    if (worth_a_look(x, l->next, number))
+        look_again(x, l->next, &r);
     att_status code =
-        finish_dead(x, l->next, hung ? ATT_TIMEOUT : ATT_CRASH, number, reason, seconds, why);
+        finish_with(x, l->next, &r, hung ? ATT_TIMEOUT : ATT_CRASH, number, reason, seconds, why);
     if (code == ATT_OK)
         code = count_death(x, x->plan->cases[l->next].c->variant->text);
     return code == ATT_OK ? advance(x, l, why) : code;

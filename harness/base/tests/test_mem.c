@@ -52,6 +52,27 @@ static void reading_one_byte_past_a_flush_buffer_dies(void)
     }
 }
 
+/* In a child, which alone opens its guards. */
+static void open_guards_let_through_and_count(void)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0) {
+        att_guard guard;
+        att_guard_open();
+        bool right = att_guard_make(&guard, 100, ATT_PLACE_FLUSH);
+        att_guard_freeze(&guard, true);
+        unsigned char *bytes = guard.data;
+        right = right && bytes[100] == 0xff && att_guard_changed(&guard) == 0;
+        bytes[0] = bytes[100] = bytes[60000] = bytes[-60000] = 1;
+        _exit(right && att_guard_changed(&guard) == 3 ? 0 : 1);
+    }
+    CU_ASSERT_FATAL(child > 0);
+    CU_ASSERT_EQUAL_FATAL(waitpid(child, &status, 0), child);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void an_empty_flush_buffer_lies_at_the_guard(void)
 {
     att_guard guard;
@@ -164,6 +185,7 @@ int main(void)
 {
     static const CU_TestInfo tests[] = {
         {"reading_one_byte_past_a_flush_buffer_dies", reading_one_byte_past_a_flush_buffer_dies},
+        {"open guards let through and count", open_guards_let_through_and_count},
         {"an_empty_flush_buffer_lies_at_the_guard", an_empty_flush_buffer_lies_at_the_guard},
         {"writing_into_a_frozen_buffer_dies_and_thawing_lets_it",
          writing_into_a_frozen_buffer_dies_and_thawing_lets_it},
