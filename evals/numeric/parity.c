@@ -12,6 +12,7 @@
 
 #include "core/eval.h"
 #include "evals/numeric/parity.h"
+#include "evals/numeric/parity_far.h"
 
 #include "base/fp.h"
 
@@ -29,12 +30,15 @@ enum {
     P_MASK,
     P_BIAS,
     P_BLOCK,
+    P_SCALE,
     P_SOFTCAP,
     P_SINKS,
     P_ALIBI,
     P_LENS,
     P_STORE,
     P_LAYOUT,
+    P_FAR,
+    P_APART,
     P_DTYPE,
     P_VALUES,
     P_PLACE,
@@ -81,8 +85,11 @@ parity_spec parity_spec_of(const att_value *v)
         .lens = v[P_LENS].s,
         .store = v[P_STORE].s,
         .layout = v[P_LAYOUT].s,
+        .far = v[P_FAR].s,
+        .apart = v[P_APART].i,
         .values = v[P_VALUES].s,
         .softcap = v[P_SOFTCAP].f,
+        .scale = v[P_SCALE].f,
         .dtype = att_dtype_named(v[P_DTYPE].s),
         .place = parity_is(v[P_PLACE].s, "flush")   ? ATT_PLACE_FLUSH
                  : parity_is(v[P_PLACE].s, "loose") ? ATT_PLACE_LOOSE
@@ -114,7 +121,7 @@ const char *parity_nonsense(const parity_spec *s)
         return "values=dark with a sink in the denominator says nothing";
     if (parity_quant_nonsense(s))
         return parity_quant_nonsense(s);
-    return parity_fits(s) ? NULL : "the problem is too large";
+    return parity_fits(s) ? parity_far_nonsense(s) : "the problem is too large";
 }
 
 bool parity_valid(const att_value *values)
@@ -148,6 +155,15 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
     return status;
 }
 
+/* A machine that lends no such span of addresses leaves a hole. */
+static att_status without_room(att_ctx *x, const parity_spec *s, att_status status)
+{
+    if (status != ATT_NO_MEMORY || !s->far || parity_is(s->far, "none"))
+        return status;
+    att_ctx_why(x, "this machine lends no address space for tensors so far apart");
+    return ATT_UNSUPPORTED;
+}
+
 static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *units)
 {
     att_problem p = in->given;
@@ -158,6 +174,8 @@ static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *uni
         if (att_ctx_kernel(x)->class_ == ATT_OWN)
             p.lse = (att_tensor){0}; /* no softmax, no LSE */
         status = att_ctx_attend(x, &p);
+    } else {
+        status = without_room(x, &in->spec, status);
     }
     if (status == ATT_OK)
         status = parity_judge(x, in, &p, &o, units, true);
@@ -181,7 +199,7 @@ static att_status run(att_ctx *x)
         return status;
     status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
     if (status != ATT_OK)
-        return status;
+        return without_room(x, &spec, status);
     ((parity_inputs *)in)->spec =
         spec; /* the same words, in this case's memory: the first's is gone */
     return run_kernel(x, in, &units);

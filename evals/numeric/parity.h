@@ -18,8 +18,10 @@ typedef struct parity_spec {
     const char *causal, *mask, *bias, *block, *sinks, *alibi, *lens, *store, *layout, *values;
     const char *quant; /* how K and V are stored; NULL = none: as q */
     double softcap;
-    double scale;  /* in units of head_dim^-1/2; 0 = the default */
-    uint64_t draw; /* which numbers of the case's streams: one a call of a sequence */
+    double scale;    /* in units of head_dim^-1/2; 0 = the default */
+    uint64_t draw;   /* which numbers of the case's streams: one a call of a sequence */
+    const char *far; /* the tensor whose rows lie 2^apart elements apart; NULL = none */
+    int64_t apart;
     int32_t dtype;
     att_placement place;
     bool lse;
@@ -27,6 +29,9 @@ typedef struct parity_spec {
 
 #define PARITY_GUARDS   24
 #define PARITY_PROFILES 4
+#define PARITY_FARS     3
+
+typedef struct parity_far parity_far; /* parity_far.h */
 
 /* One case's inputs, shared by every kernel that runs it.  `given` is what a kernel gets: storage
  * types, strides, packing, pages, all in frozen guarded buffers.  `plain` states the same problem
@@ -39,10 +44,14 @@ typedef struct parity_inputs {
     int32_t *cu_q, *cu_k; /* [B+1], packed only */
     int32_t *table;       /* [B][pages], paged only */
     int64_t pages;        /* a sequence */
+    int64_t page_step;    /* the numbers of used pages are multiples of it */
     uint8_t *allowed;     /* [B,Hq,Sq,Skv] */
     double *out, *lse;    /* the oracle's answer, dense */
     att_guard guard[PARITY_GUARDS];
     size_t guards;
+    parity_far *far[PARITY_FARS];
+    const char *far_name[PARITY_FARS]; /* "q", "k", "v", "mask", "bias" */
+    size_t fars;
     att_profile *profile[PARITY_PROFILES]; /* one an accumulator type */
     double profile_unit[PARITY_PROFILES];
 } parity_inputs;
@@ -54,6 +63,12 @@ static inline bool parity_is(const char *word, const char *other)
     return *word == *other;
 }
 
+typedef struct parity_shape {
+    int64_t n[4], stride[4];
+    int64_t offset; /* of element (0,0,0,0) */
+    int64_t extent; /* elements from the buffer's start to its last element */
+} parity_shape;
+
 /* a * b * ... as elements; the covering constraint keeps them small, hand-written cases are
  * checked. */
 bool parity_fits(const parity_spec *s);
@@ -62,9 +77,8 @@ bool parity_fits(const parity_spec *s);
  * of such cases says of them: its group, which values are valid, which are covered, what they cost.
  */
 #define PARITY_GROUP                                                                               \
-    "b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store layout "      \
-    "dtype "                                                                                       \
-    "values place threads lse quant"
+    "b hq hkv sq sk d dv causal wl wr mask bias block scale softcap sinks alibi lens store "       \
+    "layout far apart dtype values place threads lse quant"
 parity_spec parity_spec_of(const att_value *values);
 const char *parity_nonsense(const parity_spec *s);
 bool parity_valid(const att_value *values);
@@ -81,15 +95,13 @@ att_status parity_inputs_make_edited(att_ctx *x, const parity_spec *spec, parity
 void parity_inputs_drop(void *inputs);
 /* A guarded buffer that lives with the inputs; NULL when there is no memory. */
 void *parity_buffer(parity_inputs *in, size_t bytes);
+/* A far tensor that lives with them (parity_far_make); false: no memory. */
+bool parity_put_far(parity_inputs *in, const char *name, const parity_shape *shape, int32_t dtype,
+                    att_tensor *out);
 /* The profile for an accumulator, made on first use. */
 att_status parity_profile(att_ctx *x, parity_inputs *in, double u_acc, att_profile **out);
 
 /* --- parity_layout.c */
-typedef struct parity_shape {
-    int64_t n[4], stride[4];
-    int64_t offset; /* of element (0,0,0,0) */
-    int64_t extent; /* elements from the buffer's start to its last element */
-} parity_shape;
 parity_shape parity_shape_of(const char *layout, int64_t n0, int64_t n1, int64_t n2, int64_t n3);
 att_tensor parity_tensor(const parity_shape *s, void *data, int32_t dtype);
 /* Where row i of sequence b lies in dimensions 0 and 2 of q and out (query) or of k and v. */
@@ -145,6 +157,7 @@ bool parity_extras(parity_inputs *in, att_rng *rng);
  * what it wrote, [B,Hq,Sq,Dv] and {1,B,Hq,Sq}. */
 typedef struct parity_outputs {
     att_guard out, lse;
+    parity_far *far; /* in place of the one that is far; NULL = none */
     att_tensor got, got_lse;
 } parity_outputs;
 /* Gives p its out and lse; false: no memory (drop all the same). */
@@ -156,6 +169,8 @@ size_t parity_outputs_changed(const parity_outputs *o);
 /* Red zones of signalling NaNs of the type: whatever reads one, adds to it and writes it back makes
  * it quiet, be it a zero that is added. */
 void parity_arm(att_guard *guard, int32_t dtype);
+/* Every byte of both, before the call. */
+void parity_outputs_fill(parity_outputs *o, int byte);
 void parity_outputs_drop(parity_outputs *o);
 
 /* --- parity_judge.c: whether the kernel under test can be judged on such cases, and its units. */

@@ -17,8 +17,7 @@ static att_status call(att_ctx *x, const parity_inputs *in, int fill, parity_out
 
     if (!parity_outputs_make(in, &p, o))
         return ATT_NO_MEMORY;
-    memset(o->out.data, fill, o->out.bytes);
-    memset(o->lse.data, fill, o->lse.bytes);
+    parity_outputs_fill(o, fill);
     const att_status status = att_ctx_attend(x, &p);
     if (status == ATT_OK)
         parity_outputs_collect(in, &p, o);

@@ -112,7 +112,7 @@ static void try_reading(const subject *s, const parity_fault *f, int64_t n)
     t.heads = calloc((size_t)s->g->in->spec.hq + 1, sizeof *t.heads);
     const double ratio = t.heads && f->read(&t) ? explains(&t, s) : (double)NAN;
     if (!isnan(ratio)) {
-        write_text(f->text, n, text, sizeof text);
+        write_text(t.why ? t.why : f->text, n, text, sizeof text);
         snprintf(name, sizeof name, f->of ? "%s{%lld}" : "%s", f->name, (long long)n);
         parity_name(s->g, name, ratio, text);
     }
@@ -149,9 +149,9 @@ double parity_explains(parity_trial *t, const att_tensor *got, const att_error *
 
 void parity_explain(const parity_outputs *o, const att_error *e, again *g)
 {
-    const parity_fault *const tables[] = {parity_faults,        parity_logit_faults,
-                                          parity_memory_faults, parity_tile_faults,
-                                          parity_term_faults,   parity_quant_faults};
+    const parity_fault *const tables[] = {
+        parity_faults,      parity_logit_faults, parity_memory_faults, parity_tile_faults,
+        parity_term_faults, parity_quant_faults, parity_far_faults};
     static const int64_t none[] = {-1, 0};
     subject s = {.g = g, .got = &o->got, .lse = &o->got_lse, .e = e};
     const bool ready = take_output(&s);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fp.h"
+#include "evals/numeric/parity_far.h"
 
 /* A guarded tensor whose elements the caller fills through att_fp_store or as integers. */
 static bool make_tensor(parity_inputs *in, const char *layout, int32_t dtype, int64_t n0,
@@ -56,12 +57,13 @@ static bool page_table(parity_inputs *in, att_rng *rng)
 
     in->table = malloc((size_t)(all + 1) * sizeof *in->table);
     in->pages = pages;
+    in->page_step = parity_is_far(s, "kv") ? parity_far_pages(s) : 1;
     if (!order || !in->table) {
         free(order);
         return false;
     }
     for (int64_t page = 0; page <= all; page++)
-        order[page] = (int32_t)page;
+        order[page] = (int32_t)(page * in->page_step);
     att_rng_shuffle(rng, order, (size_t)all + 1, sizeof *order);
     for (int64_t b = 0; b < s->b; b++)
         for (int64_t page = 0; page < pages; page++) /* past the length: to be ignored */
@@ -134,6 +136,17 @@ static void extents(const parity_spec *s, const char *kind, int64_t n[4])
     memcpy(n, of, sizeof full);
 }
 
+static bool make_broadcast(parity_inputs *in, const char *name, int32_t dtype, const int64_t n[4],
+                           att_tensor *out)
+{
+    const parity_spec *s = &in->spec;
+
+    if (!parity_is_far(s, name))
+        return make_tensor(in, layout_of(s), dtype, n[0], n[1], n[2], n[3], out);
+    parity_shape far = parity_far_shape(s, n[0], n[1], n[2], n[3]);
+    return parity_put_far(in, name, &far, dtype, out);
+}
+
 static uint8_t mask_value(const parity_spec *s, att_rng *rng, int64_t i, int64_t j)
 {
     static const uint8_t yes[3] = {1, 2, 255}; /* nonzero = attend */
@@ -160,7 +173,7 @@ static bool make_mask(parity_inputs *in, att_rng *rng)
     if (parity_is(s->mask, "none"))
         return true;
     extents(s, s->mask, n);
-    if (!make_tensor(in, layout_of(s), ATT_U8, n[0], n[1], n[2], n[3], m))
+    if (!make_broadcast(in, "mask", ATT_U8, n, m))
         return false;
     for (int64_t b = 0; b < n[0]; b++)
         for (int64_t h = 0; h < n[1]; h++)
@@ -205,7 +218,7 @@ static bool make_bias(parity_inputs *in, att_rng *rng)
     if (parity_is(s->bias, "none"))
         return true;
     extents(s, s->bias, n);
-    if (!make_tensor(in, layout_of(s), bias_dtype(s), n[0], n[1], n[2], n[3], t))
+    if (!make_broadcast(in, "bias", bias_dtype(s), n, t))
         return false;
     for (int64_t b = 0; b < n[0]; b++)
         for (int64_t h = 0; h < n[1]; h++)

@@ -84,6 +84,7 @@ static void look_into(att_ctx *x, parity_inputs *in, const parity_outputs *o,
             parity_moves(&o->got, &g);
             parity_saturated(&o->got, &g);
         }
+        parity_far_moves(o, &g);
         parity_marks(in, o, &g);
     }
     parity_say_names(&g);

@@ -14,7 +14,8 @@ typedef struct parity_trial {
     uint8_t *allowed, *mask;
     int64_t *positions;
     float *heads;
-    int64_t n; /* the reading's own number */
+    int64_t n;       /* the reading's own number */
+    const char *why; /* its own text, in place of the row's; NULL = none */
 } parity_trial;
 
 typedef struct parity_fault {
@@ -30,6 +31,7 @@ extern const parity_fault parity_memory_faults[]; /* parity_readings_memory.c */
 extern const parity_fault parity_tile_faults[];   /* parity_readings_tiles.c */
 extern const parity_fault parity_term_faults[];   /* parity_readings_terms.c */
 extern const parity_fault parity_quant_faults[];  /* parity_readings_quant.c */
+extern const parity_fault parity_far_faults[];    /* parity_readings_far.c */
 
 /* --- parity_again.c */
 #define PARITY_NAMES 96
@@ -67,6 +69,9 @@ void parity_again_drop(again *g);
 
 /* --- parity_moves.c: right results in wrong places, or times a factor. */
 void parity_moves(const att_tensor *got, again *g);
+
+/* --- parity_readings_far.c: right results of a far output where wrapped offsets lead. */
+void parity_far_moves(const parity_outputs *o, again *g);
 
 /* --- parity_marks.c */
 void parity_marks(const parity_inputs *in, const parity_outputs *o, again *g);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/fp.h"
+#include "evals/numeric/parity_far.h"
 
 void *parity_buffer(parity_inputs *in, size_t bytes)
 {
@@ -17,6 +18,42 @@ void *parity_buffer(parity_inputs *in, size_t bytes)
         !att_guard_make(&in->guard[in->guards], bytes, in->spec.place))
         return NULL;
     return in->guard[in->guards++].data;
+}
+
+/* Rows of k or v that are memory: those of keys. */
+static bool key_rows(const parity_inputs *in, int64_t (**out)[3], int64_t *n)
+{
+    const parity_spec *s = &in->spec;
+    int64_t(*row)[3] = malloc(((size_t)(s->b * s->hkv * s->sk) + 1) * sizeof *row);
+
+    *out = row;
+    *n = 0;
+    for (int64_t b = 0; row && b < s->b; b++)
+        for (int64_t j = 0; j < in->nk[b]; j++)
+            for (int64_t h = 0; h < s->hkv; h++) {
+                parity_key_row(in, b, j, &row[*n][0], &row[*n][2]);
+                row[(*n)++][1] = h;
+            }
+    return row != NULL;
+}
+
+bool parity_put_far(parity_inputs *in, const char *name, const parity_shape *shape, int32_t dtype,
+                    att_tensor *out)
+{
+    bool keys = parity_is(name, "k") || parity_is(name, "v");
+    int64_t(*row)[3] = NULL, rows = 0;
+    parity_far *far = in->fars < PARITY_FARS ? calloc(1, sizeof *far) : NULL;
+
+    if (!far || (keys && !key_rows(in, &row, &rows))) {
+        free(far);
+        return false;
+    }
+    in->far_name[in->fars] = name;
+    in->far[in->fars++] = far;
+    if (!parity_far_make(far, shape, dtype, in->spec.place, row, rows))
+        return false;
+    *out = far->t;
+    return true;
 }
 
 void parity_inputs_drop(void *inputs)
@@ -29,6 +66,10 @@ void parity_inputs_drop(void *inputs)
         att_guard_drop(&in->guard[g]);
     for (int f = 0; f < PARITY_PROFILES; f++)
         att_profile_drop(in->profile[f]);
+    for (size_t f = 0; f < in->fars; f++) {
+        parity_far_drop(in->far[f]);
+        free(in->far[f]);
+    }
     void *owned[] = {in->q,    in->k,     in->v,       in->nq,  in->nk, in->cu_q,
                      in->cu_k, in->table, in->allowed, in->out, in->lse};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
@@ -129,8 +170,11 @@ static bool make_pool(parity_inputs *in)
     return true;
 }
 
-static bool make_one(parity_inputs *in, const parity_shape *shape, att_tensor *out)
+static bool make_one(parity_inputs *in, const char *name, const parity_shape *shape,
+                     att_tensor *out)
 {
+    if (parity_is_far(&in->spec, name))
+        return parity_put_far(in, name, shape, in->spec.dtype, out);
     void *data = parity_buffer(in, (size_t)shape->extent * att_dtype_size(in->spec.dtype));
 
     if (data)
@@ -149,14 +193,20 @@ static bool make_storage(parity_inputs *in)
         return make_pool(in);
     if (parity_is(s->layout, "broadcast"))
         q = parity_query_shape(in, "bhsd", s->d);
-    if (!make_one(in, &q, &in->given.q))
+    if (parity_is_far(s, "q"))
+        q = parity_far_shape(s, q.n[0], q.n[1], q.n[2], q.n[3]);
+    if (parity_is_far(s, "k") && !in->table)
+        k = parity_far_shape(s, k.n[0], k.n[1], k.n[2], k.n[3]);
+    if (parity_is_far(s, "v") && !in->table)
+        v = parity_far_shape(s, v.n[0], v.n[1], v.n[2], v.n[3]);
+    if (!make_one(in, "q", &q, &in->given.q))
         return false;
     if (parity_quantised(s))
         return parity_quant_make(in);
-    if (!make_one(in, &k, &in->given.k))
+    if (!make_one(in, "k", &k, &in->given.k))
         return false;
     if (!parity_is(s->layout, "shared"))
-        return make_one(in, &v, &in->given.v);
+        return make_one(in, "v", &v, &in->given.v);
     in->given.v = in->given.k; /* V is the first Dv channels of K */
     in->given.v.shape[3] = s->dv;
     return true;
@@ -213,6 +263,8 @@ static att_status ask_oracle(att_ctx *x, parity_inputs *in)
         hide_unseen(in);
     for (size_t g = 0; g < in->guards; g++)
         att_guard_freeze(&in->guard[g], true);
+    for (size_t f = 0; f < in->fars; f++)
+        att_far_freeze(&in->far[f]->memory, true);
     in->plain.out = att_tensor_dense(in->out, ATT_F64, s->b, s->hq, s->sq, s->dv);
     in->plain.lse = att_tensor_dense(in->lse, ATT_F64, 1, s->b, s->hq, s->sq);
     return att_ctx_oracle(x, ATT_OP_ATTEND, &in->plain);
@@ -229,7 +281,7 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in, parity_edit edit, 
 {
     const parity_spec *s = &in->spec;
     att_rng lengths = stream(x, s, "lengths"), values = stream(x, s, "values");
-    att_rng extras = stream(x, s, "extras");
+    att_rng extras = stream(x, s, "extras"), far = stream(x, s, "far");
     int64_t rows = s->b * s->hkv * s->sk;
 
     in->q = doubles(s->b * s->hq * s->sq * s->d);
@@ -244,6 +296,8 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in, parity_edit edit, 
     if (edit)
         edit(in, arg);
     move_all(in, store_one);
+    for (size_t f = 0; f < in->fars; f++)
+        parity_far_decoys(in->far[f], &far);
     move_all(in, parity_load_row); /* rounded; one row where storage is shared */
     if (parity_quantised(s))
         parity_quant_round(in);

@@ -94,7 +94,8 @@ parity_shape parity_key_shape(const parity_inputs *in, const char *layout, int64
     const parity_spec *s = &in->spec;
 
     if (in->table)
-        return parity_shape_of(layout, s->b * in->pages + 1, s->hkv, s->page, width);
+        return parity_shape_of(layout, s->b * in->pages * in->page_step + 1, s->hkv, s->page,
+                               width);
     if (in->cu_k)
         return parity_shape_of(layout, 1, s->hkv, in->cu_k[s->b], width);
     return parity_shape_of(layout, s->b, s->hkv, s->sk, width);

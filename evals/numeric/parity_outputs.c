@@ -4,7 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "evals/numeric/parity.h"
+#include "evals/numeric/parity_far.h"
+
+static bool far_output(parity_outputs *o, const parity_spec *s, int64_t n0, int64_t n1, int64_t n2,
+                       int64_t n3, int32_t dtype, att_tensor *out)
+{
+    parity_shape shape = parity_far_shape(s, n0, n1, n2, n3);
+
+    o->far = calloc(1, sizeof *o->far);
+    if (!o->far || !parity_far_make(o->far, &shape, dtype, s->place, NULL, 0))
+        return false;
+    *out = o->far->t;
+    return true;
+}
 
 void parity_arm(att_guard *guard, int32_t dtype)
 {
@@ -32,15 +44,22 @@ bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs
     if (!parity_is(s->layout, "bhsd")) /* gaps in the LSE too */
         pad = 3;
     *o = (parity_outputs){0};
-    if (!att_guard_make(&o->out, (size_t)shape.extent * size, s->place) ||
-        !att_guard_make(&o->lse, (size_t)(batch * heads * (rows + pad)) * sizeof(float), s->place))
+    bool far_out = parity_is_far(s, "out"), far_lse = parity_is_far(s, "lse");
+    if (!(far_out ? far_output(o, s, batch, heads, rows, s->dv, s->dtype, &p->out)
+                  : att_guard_make(&o->out, (size_t)shape.extent * size, s->place)) ||
+        !(far_lse ? far_output(o, s, 1, batch, heads, rows, ATT_F32, &p->lse)
+                  : att_guard_make(&o->lse, (size_t)(batch * heads * (rows + pad)) * sizeof(float),
+                                   s->place)))
         return false;
-    if (s->place != ATT_PLACE_LOOSE) { /* which is plain memory, and zeros */
+    o->out.pattern = far_out ? 0xff : o->out.pattern;
+    o->lse.pattern = far_lse ? 0xff : o->lse.pattern;
+    if (s->place != ATT_PLACE_LOOSE && !far_out) /* loose: plain memory, and zeros */
         parity_arm(&o->out, s->dtype);
+    if (s->place != ATT_PLACE_LOOSE && !far_lse)
         parity_arm(&o->lse, ATT_F32);
-    }
-    p->out = parity_tensor(&shape, o->out.data, s->dtype);
-    if (s->lse) {
+    if (!far_out)
+        p->out = parity_tensor(&shape, o->out.data, s->dtype);
+    if (s->lse && !far_lse) {
         p->lse = att_tensor_dense(o->lse.data, ATT_F32, 1, batch, heads, rows);
         p->lse.stride[2] = rows + pad;
         p->lse.stride[1] = heads * (rows + pad);
@@ -53,10 +72,23 @@ bool parity_outputs_make(const parity_inputs *in, att_problem *p, parity_outputs
     return o->got.data && o->got_lse.data;
 }
 
+void parity_outputs_fill(parity_outputs *o, int byte)
+{
+    if (o->out.data)
+        memset(o->out.data, byte, o->out.bytes);
+    if (o->lse.data)
+        memset(o->lse.data, byte, o->lse.bytes);
+    if (o->far)
+        att_far_fill(&o->far->memory, byte);
+}
+
 void parity_outputs_drop(parity_outputs *o)
 {
     att_guard_drop(&o->out);
     att_guard_drop(&o->lse);
+    if (o->far)
+        parity_far_drop(o->far);
+    free(o->far);
     free(o->got.data);
     free(o->got_lse.data);
 }
@@ -99,5 +131,5 @@ static size_t changed(const att_guard *guard)
 
 size_t parity_outputs_changed(const parity_outputs *o)
 {
-    return changed(&o->out) + changed(&o->lse);
+    return changed(&o->out) + changed(&o->lse) + (o->far ? att_far_written(&o->far->memory) : 0);
 }

@@ -16,7 +16,7 @@
 typedef struct values {
     const parity_spec *s;
     att_rng *rng;
-    double root; /* sqrt(Dk): 1 / scale */
+    double root; /* 1 / scale */
     double tiny; /* smallest normal of the storage type */
     double *q, *k, *v;
 } values;
@@ -286,7 +286,7 @@ att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng)
     const parity_spec *s = &in->spec;
     values w = {.s = s,
                 .rng = rng,
-                .root = sqrt((double)s->d),
+                .root = 1 / att_scale(&in->plain),
                 .tiny = att_fp_format(s->dtype).tiny,
                 .q = in->q,
                 .k = in->k,

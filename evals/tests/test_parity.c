@@ -90,6 +90,7 @@ static bool caught(const char *kernel)
 static bool is_found_elsewhere(const char *kernel)
 {
     static const char *const kernels[] = {
+        "mask_offset_32bit",    "page_offset_32bit",    "mla_latent_scale", /* parity_far */
         "use_after_free",       "group_size_forgotten", "kv_recopied_per_token",
         "dequant_buffers_grow", "block_table_overrun",  "past_overread",
         "grid_65535",           "stale_scale_plan", /* calls in sequence */

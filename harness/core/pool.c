@@ -21,7 +21,7 @@
 static void become(const att_pool_command *c, char *const argv[], int in, int out, int log)
 {
     int a = fcntl(in, F_DUPFD, 10), b = fcntl(out, F_DUPFD, 10), null = open("/dev/null", O_RDONLY);
-    struct rlimit none = {0, 0}, memory = {(rlim_t)c->memory, (rlim_t)c->memory};
+    struct rlimit none = {0, 0}, memory;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a killed coordinator leaves nobody behind */
     setpgid(0, 0);                    /* ^C is the coordinator's to handle */
@@ -32,8 +32,12 @@ static void become(const att_pool_command *c, char *const argv[], int in, int ou
     for (int fd = 5; fd < 256; fd++)
         close(fd);
     setrlimit(RLIMIT_CORE, &none);
-    if (c->memory > 0)
+    if (c->memory > 0 && getrlimit(RLIMIT_AS, &memory) == 0) {
+        memory.rlim_cur = (rlim_t)c->memory; /* the soft one: reservations raise it (base/far.h) */
+        if (memory.rlim_cur > memory.rlim_max)
+            memory.rlim_cur = memory.rlim_max;
         setrlimit(RLIMIT_AS, &memory);
+    }
     execv(c->self, argv);
     _exit(127);
 }

@@ -19,7 +19,7 @@ typedef struct att_pool_command {
     const char *model; /* NULL = none */
     const char *datasets;
     const char *log; /* what workers and kernels print goes here */
-    double memory;   /* bytes of address space; 0 = no limit */
+    double memory;   /* bytes of address space, reservations apart; 0 = no limit */
     bool open;       /* guards let everything through (att_guard_open) */
 } att_pool_command;
 

@@ -46,7 +46,9 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
 static int64_t pooled(const att_problem *p, const att_value *params, float *room, att_problem *out)
 {
     const int64_t groups = p->heads_kv > 0 ? params[0].i : 0;
-    const int64_t b = p->k.shape[0], n = p->k.shape[2], dk = p->head_dim, dv = p->value_dim;
+    const bool paged = p->block_table.data != NULL; /* pages are pooled into rows of their own */
+    const int64_t b = paged ? p->batch : p->k.shape[0];
+    const int64_t n = paged ? p->kv_len : p->k.shape[2], dk = p->head_dim, dv = p->value_dim;
     int64_t rows, floats;
 
     if (__builtin_mul_overflow(b * groups, n, &rows) ||
@@ -54,6 +56,8 @@ static int64_t pooled(const att_problem *p, const att_value *params, float *room
         return -1;
     *out = *p;
     out->heads_kv = groups;
+    out->block_table = (att_tensor){0};
+    out->page_size = 0;
     out->k = att_tensor_dense(room, ATT_F32, b, groups, n, dk);
     out->v = att_tensor_dense(room ? room + rows * dk : NULL, ATT_F32, b, groups, n, dv);
     return att_round_up(floats, 16);
@@ -73,16 +77,18 @@ static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
 }
 
 /* Row j of pooled head g, a piece at a time. */
-static void pool(const att_tensor *from, const att_tensor *to, int64_t b, int64_t g, int64_t j,
-                 int64_t together)
+static void pool(const att_problem *p, const att_tensor *from, const att_tensor *to, int64_t b,
+                 int64_t g, int64_t j, int64_t together)
 {
+    const att_seq seq = {.b = b, .kv_at = b};
     const int64_t n = to->shape[3];
     float *out = (float *)to->data + att_tensor_at(to, b, g, j, 0), room[256];
     for (int64_t first = 0; first < n; first += 256) {
         const int64_t some = att_min(256, n - first);
         memset(out + first, 0, (size_t)some * sizeof *out);
         for (int64_t h = 0; h < together; h++) {
-            const int64_t at = att_tensor_at(from, b, g * together + h, j, first);
+            const int64_t at = att_key_at(p, from, &seq, g * together + h, j) +
+                               first * from->stride[3];
             att_axpy(1.0f, att_row_floats(from, at, some, room), some, out + first);
         }
         for (int64_t d = first; d < first + some; d++)
@@ -91,15 +97,15 @@ static void pool(const att_tensor *from, const att_tensor *to, int64_t b, int64_
 }
 
 /* Rows of k that some query may reach: pooling costs what attention does, not what the cache holds.
- * Packed and paged keys are pooled whole. */
+ * Packed keys are pooled whole. */
 static att_reach reach_of(const att_problem *p, int64_t b)
 {
     att_reach all = {.hi = p->k.shape[2]};
-    if (p->cu_k.data || p->page_size)
+    if (p->cu_k.data)
         return all;
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
     const att_seq seq = att_seq_of(p, b);
-    all = (att_reach){.lo = p->k.shape[2]};
+    all = (att_reach){.lo = seq.kv_len};
     for (int64_t i = 0; i < seq.q_len; i++) {
         const att_row row = att_row_of(&rules, &seq, 0, i);
         if (row.lo >= row.hi)
@@ -117,8 +123,8 @@ static void body(void *arg, int64_t i, int thread)
     const att_reach reach = reach_of(w->from, b);
     (void)thread;
     for (int64_t j = reach.lo; j < reach.hi; j++) {
-        pool(&w->from->k, w->k, b, g, j, w->together);
-        pool(&w->from->v, w->v, b, g, j, w->together);
+        pool(w->from, &w->from->k, w->k, b, g, j, w->together);
+        pool(w->from, &w->from->v, w->v, b, g, j, w->together);
     }
 }
 
@@ -133,6 +139,8 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     const int64_t floats = pooled(p, s->params, s->data, &small);
     if (floats < 0 || s->bytes < (size_t)floats * sizeof(float))
         return ATT_NO_MEMORY;
+    if (!att_contents_hold(p))
+        return ATT_INVALID;
     rest.data = (float *)s->data + floats;
     rest.bytes = s->bytes - (size_t)floats * sizeof(float);
     const int64_t tasks = small.k.shape[0] * small.k.shape[1];
