@@ -149,7 +149,9 @@ static void sweep_rows(const att_cover_cases *cases, uint64_t seed, sweep *s)
     }
 }
 
-static void make_kind(const char *const levels[][2], size_t n, att_cover_cases *out)
+/* strong: parameters of which triples are covered too; NULL = none. */
+static void make_kind(const char *const levels[][2], size_t n, const char *strong,
+                      att_cover_cases *out)
 {
     const att_eval *parity = att_registry_eval(registry, "parity", NULL);
     const char *chosen[64] = {NULL};
@@ -160,18 +162,19 @@ static void make_kind(const char *const levels[][2], size_t n, att_cover_cases *
             if (strcmp(parity->params[i].name, levels[l][0]) == 0)
                 chosen[i] = levels[l][1];
     CU_ASSERT_EQUAL_FATAL(
-        att_cover_params(parity->params, chosen, NULL, parity->covers, 9001, out, &why), ATT_OK);
+        att_cover_params(parity->params, chosen, strong, parity->covers, 9001, out, &why), ATT_OK);
 }
 
 static void make_kinds(void)
 {
-    make_kind(feature_levels, sizeof feature_levels / sizeof *feature_levels, &kinds[0]);
-    make_kind(plain_levels, sizeof plain_levels / sizeof *plain_levels, &kinds[1]);
-    make_kind(NULL, 0, &kinds[2]);
-    make_kind(decode_levels, sizeof decode_levels / sizeof *decode_levels, &kinds[3]);
-    make_kind(long_levels, sizeof long_levels / sizeof *long_levels, &kinds[4]);
-    make_kind(packed_levels, sizeof packed_levels / sizeof *packed_levels, &kinds[5]);
-    make_kind(quant_levels, sizeof quant_levels / sizeof *quant_levels, &kinds[6]);
+    make_kind(feature_levels, sizeof feature_levels / sizeof *feature_levels, NULL, &kinds[0]);
+    make_kind(plain_levels, sizeof plain_levels / sizeof *plain_levels, NULL, &kinds[1]);
+    make_kind(NULL, 0, NULL, &kinds[2]);
+    make_kind(decode_levels, sizeof decode_levels / sizeof *decode_levels, NULL, &kinds[3]);
+    make_kind(long_levels, sizeof long_levels / sizeof *long_levels, NULL, &kinds[4]);
+    make_kind(packed_levels, sizeof packed_levels / sizeof *packed_levels, "b mask store lens",
+              &kinds[5]);
+    make_kind(quant_levels, sizeof quant_levels / sizeof *quant_levels, NULL, &kinds[6]);
     for (size_t k = 0; k < KINDS; k++)
         CU_ASSERT(kinds[k].count >= 8);
 }
