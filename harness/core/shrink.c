@@ -166,6 +166,17 @@ static bool bisect(shrinker *x, size_t i)
     return moved;
 }
 
+/* Would 1 in parameter i make the case cheaper?  If not, it is no size of anything. */
+static bool is_size(shrinker *x, size_t i)
+{
+    att_case *c = changed(x, i, (att_value){.i = 1, .f = 1.0});
+    const bool cheaper = c && c->seconds < x->best->seconds;
+
+    att_case_drop(c);
+    return cheaper;
+}
+
+/* Down to the default, and below it only where that makes the case cheaper. */
 static bool smaller(shrinker *x, size_t i, const att_value *fallback)
 {
     const att_value now = x->best->values[i];
@@ -173,7 +184,7 @@ static bool smaller(shrinker *x, size_t i, const att_value *fallback)
     if (now.i != fallback->i && (fallback->i <= 0 || fallback->i < now.i || now.i <= 0) &&
         set_int(x, i, fallback->i))
         return true;
-    if (now.i <= 1)
+    if (now.i <= 1 || (now.i <= fallback->i && !is_size(x, i)))
         return false;
     return set_int(x, i, 1) || (now.i > 2 && (bisect(x, i) || set_int(x, i, now.i - 1)));
 }
