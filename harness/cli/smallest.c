@@ -21,8 +21,11 @@ static int doubt_of(const att_record *r, const char *fault)
     return -1;
 }
 
+/* A crash has its name from a second look, which tries of smaller cases don't get. */
 static att_alike alike_as(const att_record *record, const char *fault)
 {
+    if (record->status == ATT_CRASH)
+        return (att_alike){record->status, NULL, 0};
     const int doubt = fault ? doubt_of(record, fault) : 0;
 
     return (att_alike){record->status, doubt >= 0 ? fault : NULL, doubt};

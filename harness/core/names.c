@@ -52,6 +52,8 @@ void att_diagnosis_line(const att_diagnosis *d, char *line, size_t size)
     else if (!att_diagnosis_explains(d))
         snprintf(line, size, "%s: %s", strcmp(d->fault, "first_bad") == 0 ? "first bad" : d->fault,
                  text);
+    else if (d->ratio == 1)
+        snprintf(line, size, "looks like %s: %s (as far as NaN tells)", d->fault, text);
     else if (d->ratio > 0)
         snprintf(line, size, "looks like %s: %s (to %.2g of what rounding allows)", d->fault, text,
                  d->ratio);

@@ -27,7 +27,8 @@ typedef struct att_names {
 /* A fault may have a number of its own behind its name, as in straddling_tile_unmasked{32}.  Is it
  * one fault, whatever the number? */
 bool att_fault_same(const char *a, const char *b);
-/* An explanation holds (ratio at most 1); anything else only says where something is wrong. */
+/* An explanation holds (ratio at most 1, and 1 where nothing but NaN agrees); anything else only
+ * says where something is wrong. */
 bool att_diagnosis_explains(const att_diagnosis *d);
 /* The first explanation of a record, NULL = none. */
 const att_diagnosis *att_record_named(const att_record *r);
