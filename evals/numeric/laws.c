@@ -59,6 +59,8 @@ static const att_param params[] = {
      "normal heavy late ramp coded", "family of q, k and v"},
     {"place", WORD, 0, "", "aligned", "aligned|flush", "aligned flush", "memory placement"},
     {"threads", INT, 0, "", "1", "1:64", "1 2", "threads the host lends"},
+    {"quant", WORD, 0, "", "none", "none|i8tok|i8group|q8_0|q4_0|e5m2|i8k_q4v", NULL,
+     "how K and V are stored, no scale shared by tokens; none = as q"},
     {0},
 };
 
@@ -143,6 +145,7 @@ static parity_spec spec_of(const att_value *v)
         .dtype = att_dtype_named(value_of(v, "dtype")->s),
         .place = parity_is(value_of(v, "place")->s, "flush") ? ATT_PLACE_FLUSH : ATT_PLACE_ALIGNED,
         .lse = true,
+        .quant = value_of(v, "quant")->s,
     };
 
     s.hkv = s.hkv ? s.hkv : s.hq;
@@ -150,18 +153,30 @@ static parity_spec spec_of(const att_value *v)
     return s;
 }
 
+/* What contradicts itself; NULL = nothing. */
+static const char *nonsense(const att_value *values, const parity_spec *s)
+{
+    static const char *const fresh[] = {"layout", "v_linear", "mla_absorbed"};
+    const char *name = value_of(values, "law")->s;
+
+    for (size_t i = 0; i < sizeof fresh / sizeof *fresh && parity_quantised(s); i++)
+        if (parity_is(name, fresh[i]))
+            return "the law asks for numbers or strides that quantised storage does not hold";
+    return parity_nonsense(s);
+}
+
 static bool valid(const att_value *values)
 {
     parity_spec s = spec_of(values);
 
-    return !parity_nonsense(&s);
+    return !nonsense(values, &s);
 }
 
 static bool covers(const att_value *values)
 {
     parity_spec s = spec_of(values);
 
-    return !parity_nonsense(&s) && parity_work(&s) <= 1e6;
+    return !nonsense(values, &s) && parity_work(&s) <= 1e6;
 }
 
 static double seconds(const char *task, const att_value *values)
@@ -178,8 +193,8 @@ static double seconds(const char *task, const att_value *values)
 static void own_words(law_case *c)
 {
     parity_spec *s = &c->spec;
-    const char **of[] = {&s->causal, &s->mask, &s->bias,  &s->block,  &s->sinks,
-                         &s->alibi,  &s->lens, &s->store, &s->layout, &s->values};
+    const char **of[] = {&s->causal, &s->mask,  &s->bias,   &s->block,  &s->sinks, &s->alibi,
+                         &s->lens,   &s->store, &s->layout, &s->values, &s->quant};
 
     for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
         strncpy(c->words[i], *of[i], sizeof c->words[i] - 1);
@@ -231,7 +246,7 @@ static att_status run(att_ctx *x)
     parity_spec spec = spec_of(att_ctx_values(x));
     const att_kernel *kernel = att_ctx_kernel(x);
     const law *l = law_named(att_ctx_word(x, "law"));
-    const char *wrong = parity_nonsense(&spec), *hole = exempt(l, kernel, &spec);
+    const char *wrong = nonsense(att_ctx_values(x), &spec), *hole = exempt(l, kernel, &spec);
     att_units units;
     void *c = NULL;
 
@@ -254,7 +269,7 @@ const att_eval att_eval_laws = {
     .metrics = metrics,
     .group_by =
         "law b hq hkv sq sk d dv causal wl wr mask bias block softcap sinks alibi lens store "
-        "layout dtype values place threads",
+        "layout dtype values place threads quant",
     .chance = (double)NAN,
     .valid = valid,
     .covers = covers,

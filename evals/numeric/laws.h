@@ -52,7 +52,7 @@ struct law_case {
     att_ctx *x; /* while it is made */
     const law *law;
     parity_spec spec;   /* adapted */
-    char words[10][16]; /* the spec's own: those of the case do not live as long */
+    char words[11][16]; /* the spec's own: those of the case do not live as long */
     att_rng rng;        /* for what the law draws */
     parity_inputs *base;
     law_side side[LAW_SIDES];

@@ -23,8 +23,8 @@ typedef struct answer {
 } answer;
 
 typedef struct totals {
-    att_error partner; /* folded over base and sides */
-    double redzone, illegal;
+    att_error partner;                  /* folded over base and sides */
+    double redzone, illegal, near, far; /* moved elements: by roundings, and further */
     double moved, nonfinite, bound, sigma, lse, compared, reselected;
     bool broken;
     char first[200]; /* the first element that breaks the law */
@@ -248,6 +248,17 @@ static void compare_row(judging *w, expected *e)
         compare(w, r, -1, got, lse, 0, slack + widest);
 }
 
+/* Is what moved off by no more than two right answers may be? */
+static void weigh_move(judging *w, int64_t r, int64_t d, double got, double want)
+{
+    double sigma, bound;
+
+    if (!isfinite(got) || !isfinite(want) || !w->base->profile)
+        return;
+    att_profile_element(w->base->profile, r, d, w->u, &sigma, &bound);
+    *(fabs(got - want) <= 12 * sigma ? &w->t.near : &w->t.far) += 1;
+}
+
 static void compare_bits(judging *w, int64_t r, size_t s)
 {
     const answer *a = w->base, *b = &w->side[s];
@@ -258,9 +269,10 @@ static void compare_bits(judging *w, int64_t r, size_t s)
         const unsigned char *x = a->o.got.data, *y = b->o.got.data;
         if (memcmp(x + (size_t)(r * dv + d) * size, y + (size_t)(other * dv + d) * size, size) == 0)
             continue;
+        const double got = value(&b->o.got, other * dv + d), want = value(&a->o.got, r * dv + d);
         w->t.moved++;
-        blame(w, r, d, value(&b->o.got, other * dv + d), value(&a->o.got, r * dv + d),
-              (double)INFINITY);
+        weigh_move(w, r, d, got, want);
+        blame(w, r, d, got, want, (double)INFINITY);
     }
     if (!a->o.got_lse.data || !b->o.got_lse.data)
         return;
@@ -359,6 +371,9 @@ static void record(const judging *w)
         att_ctx_record(x, "elements", (double)t->partner.elements);
     }
     att_ctx_record(x, "law_elements", t->compared);
+    if (t->near > 0 && t->far == 0)
+        att_ctx_diagnose(x, "future_leak_by_scale", 0,
+                         "moved by roundings alone: what may not matter shares a scale");
     if (t->broken) {
         char name[64];
         snprintf(name, sizeof name, "law %s", w->c->law->name);

@@ -155,8 +155,8 @@ static bool read_quant_flat(parity_trial *t)
 /* `r` in the type and with the scales of `as`. */
 static bool retype(reading *r, const reading *as)
 {
-    if (r->t.dtype == as->t.dtype && r->q.axis == as->q.axis && r->q.group == as->q.group)
-        return false; /* stored alike */
+    if (r->t.dtype == as->t.dtype && r->q.scheme != ATT_QUANT_AFFINE)
+        return false; /* one type, and no scales to take for others */
     r->t.dtype = as->t.dtype;
     r->q = as->q;
     return true;

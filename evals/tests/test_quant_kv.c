@@ -74,9 +74,9 @@ static void quantised_kv_lies_as_any_other(void)
 
 static void what_no_storage_holds_is_a_usage_error(void)
 {
-    static const char *const lines[] = {"parity kv_quant quant=q8_0 layout=stepped",
-                                        "parity kv_quant quant=i8tok layout=pooled",
-                                        "parity kv_quant quant=i8tok values=nan"};
+    static const char *const lines[] = {
+        "parity kv_quant quant=q8_0 layout=stepped", "parity kv_quant quant=i8tok layout=pooled",
+        "parity kv_quant quant=i8tok values=nan", "laws kv_quant law=v_linear quant=q8_0"};
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         att_case *c = NULL;
@@ -110,7 +110,21 @@ static void a_scale_shared_with_later_values_is_a_leak(void)
     CU_ASSERT_EQUAL(r.status, ATT_FAIL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(moved);
     CU_ASSERT(moved->value > 0);
+    CU_ASSERT(r.n_diagnoses > 0 && strcmp(r.diagnoses[0].fault, "future_leak_by_scale") == 0);
     att_record_clear(&r);
+}
+
+/* Each row has scales of its own: later ones, a thousand times larger, move no bit. */
+static void later_keys_move_no_bit_of_quantised_kv(void)
+{
+    static const char *const schemes[] = {"i8tok", "i8group", "q8_0", "q4_0", "e5m2", "i8k_q4v"};
+
+    for (size_t q = 0; q < sizeof schemes / sizeof *schemes; q++) {
+        char params[120];
+        snprintf(params, sizeof params, "law=future sq=17 sk=17 d=40 causal=br quant=%s",
+                 schemes[q]);
+        CU_ASSERT_EQUAL(outcome("laws", "kv_quant", params), ATT_PASS);
+    }
 }
 
 int main(void)
@@ -123,6 +137,7 @@ int main(void)
         {"what no storage holds is a usage error", what_no_storage_holds_is_a_usage_error},
         {"the dictionary names bugs of quantisation", the_dictionary_names_bugs_of_quantisation},
         {"a scale shared with later values is a leak", a_scale_shared_with_later_values_is_a_leak},
+        {"later keys move no bit of quantised K and V", later_keys_move_no_bit_of_quantised_kv},
         {"the house closes", house_close},
         CU_TEST_INFO_NULL};
 

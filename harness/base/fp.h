@@ -36,8 +36,8 @@ double att_fp_ulp(const att_format *format, double x);
 size_t att_fp_block_bytes(int32_t dtype);
 /* Element i of an array of blocks, exactly. */
 double att_fp_block_load(const void *data, int32_t dtype, int64_t i);
-/* Quantises 32 finite numbers into block `block`: each to the nearest level, the one of largest
- * magnitude to the last level. */
+/* Quantises 32 numbers into block `block`: each to the nearest level, the one of largest magnitude
+ * to the last level; the whole block is NaN where one is not finite. */
 void att_fp_block_store(void *data, int32_t dtype, int64_t block, const double *x);
 
 /* "f32", "bf16", ... and back; -1 if unknown. */

@@ -31,18 +31,18 @@ double att_fp_block_load(const void *data, int32_t dtype, int64_t i)
 /* x / d to the nearest whole number in [lo, hi]; 0 where d is. */
 static int level(double x, double d, int lo, int hi)
 {
-    double n = d != 0 ? nearbyint(x / d) : 0;
+    double n = d != 0 && isfinite(x / d) ? nearbyint(x / d) : 0;
 
     return n < lo ? lo : n > hi ? hi : (int)n;
 }
 
-/* The number of largest magnitude, with its sign. */
+/* The number of largest magnitude, with its sign; NaN where one is not finite. */
 static double largest(const double *x)
 {
     double top = 0;
 
     for (int e = 0; e < ATT_FP_BLOCK; e++)
-        top = fabs(x[e]) > fabs(top) ? x[e] : top;
+        top = !isfinite(x[e]) ? (double)NAN : fabs(x[e]) > fabs(top) ? x[e] : top;
     return top;
 }
 

@@ -8,13 +8,19 @@
  * Source: openvino#34107. */
 #include "common/quant_plain.h"
 
+static bool stored_otherwise(const att_problem *p)
+{
+    return p->k.dtype != p->v.dtype || p->k_quant.axis != p->v_quant.axis ||
+           p->k_quant.group != p->v_quant.group;
+}
+
 static void read_key(const att_plain_row *w, const att_tensor *t, const att_quant *quant, int64_t j,
                      float *to)
 {
     const att_problem *p = w->rules->p;
     att_tensor as = *t;
 
-    if (t == &p->k && !att_block_bytes(t->dtype) && t->stride[2] >= 0) {
+    if (t == &p->k && stored_otherwise(p) && !att_block_bytes(t->dtype) && t->stride[2] >= 0) {
         as.dtype = p->v.dtype;
         quant = &p->v_quant;
     }
