@@ -16,12 +16,12 @@
 #include "core/ctx_own.h"
 #include "core/journal.h"
 #include "core/record.h"
+#include "core/second_look.h"
 #include "core/verdict.h"
 #include "core/wire.h"
 
 #define WORKERS_MOST 64
-#define SECOND_LOOKS 8   /* crashes of a kernel that are looked into */
-#define SECOND_LOOK  5.0 /* seconds for each */
+#define SECOND_LOOKS 8 /* crashes of a kernel that are looked into */
 
 /* A case may take this long before its worker counts as hung: loading a model may be part of it. */
 static double patience(const att_run_options *o, const att_case *c)
@@ -266,53 +266,6 @@ static void say(att_record *r, const char *fault, const char *text)
             (att_diagnosis){.fault = strdup(fault), .text = strdup(text)};
 }
 
-/* The answer of a worker to a line, NULL where none comes in time. */
-static char *await(att_pool_worker *w, const char *line)
-{
-    const double until = att_clock_now() + SECOND_LOOK;
-    char *text = NULL;
-    size_t length = 0;
-
-    if (att_wire_send(w->in, line, strlen(line)) != ATT_OK)
-        return NULL;
-    for (;;) {
-        struct pollfd fd = {w->out, POLLIN, 0};
-        const double left = until - att_clock_now();
-        if (left <= 0 || poll(&fd, 1, (int)(left * 1000)) <= 0 ||
-            att_wire_receive(w->out, &text, &length) != ATT_OK)
-            return NULL;
-        if (strcmp(text, "start") != 0)
-            return text;
-        free(text);
-    }
-}
-
-/* What a case that crashed is called where its guards let everything through. */
-static void look_again(runner *x, size_t i, att_record *r)
-{
-    att_pool_command command = x->o->command;
-    att_pool_worker w = {0};
-    att_record other = {.chance = (double)NAN};
-    cJSON *json = NULL;
-    int status;
-
-    command.open = true;
-    if (att_pool_start(&command, &w, NULL) != ATT_OK)
-        return;
-    char *text = await(&w, x->plan->cases[i].c->line);
-    att_pool_stop(&w, true, &status);
-    if (text && att_json_parse(text, strlen(text), "worker", &json, NULL) == ATT_OK &&
-        att_record_parse(json, &other, NULL) == ATT_OK) {
-        r->diagnoses = other.diagnoses;
-        r->n_diagnoses = other.n_diagnoses;
-        other.diagnoses = NULL;
-        other.n_diagnoses = 0;
-    }
-    att_record_clear(&other);
-    cJSON_Delete(json);
-    free(text);
-}
-
 /* Is it a memory access, and not one crash of the kernel among many? */
 static bool worth_a_look(const runner *x, size_t i, int number)
 {
@@ -344,7 +297,7 @@ static att_status bury(runner *x, lane *l, bool hung, att_why *why)
         snprintf(reason, sizeof reason, "the worker exited with %d; see %s", WEXITSTATUS(status),
                  x->o->command.log);
     if (worth_a_look(x, l->next, number))
-        look_again(x, l->next, &r);
+        att_second_look(&x->o->command, x->plan->cases[l->next].c->line, &r);
     att_status code =
         finish_with(x, l->next, &r, hung ? ATT_TIMEOUT : ATT_CRASH, number, reason, seconds, why);
     if (code == ATT_OK)
