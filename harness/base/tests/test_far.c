@@ -97,7 +97,7 @@ static void a_soft_limit_of_the_address_space_is_raised_and_put_back(void)
 
     CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_AS, &old), 0);
     limit = old;
-    limit.rlim_cur = 20 * 1024 * GIB; /* above what sanitisers reserve */
+    limit.rlim_cur = 100 * 1024 * GIB; /* above what sanitisers reserve */
     if (old.rlim_max != RLIM_INFINITY || setrlimit(RLIMIT_AS, &limit) != 0)
         return;
     CU_ASSERT(att_far_make(&far, 4 * GIB));
