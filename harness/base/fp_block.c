@@ -25,7 +25,8 @@ double att_fp_block_load(const void *data, int32_t dtype, int64_t i)
     at += HEAD;
     if (dtype == ATT_Q8_0)
         return d * (double)(int8_t)at[e];
-    return d * (double)((e < 16 ? at[e] & 15 : at[e - 16] >> 4) - 8);
+    const int pair = at[e % 16], nibble = e < 16 ? pair & 15 : pair >> 4;
+    return d * (double)(nibble - 8);
 }
 
 /* x / d to the nearest whole number in [lo, hi]; 0 where d is. */
