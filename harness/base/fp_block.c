@@ -24,7 +24,7 @@ double att_fp_block_load(const void *data, int32_t dtype, int64_t i)
 
     at += HEAD;
     if (dtype == ATT_Q8_0)
-        return d * (double)(int8_t)at[e];
+        return d * att_fp_load(at, ATT_I8, e);
     const int pair = at[e % 16], nibble = e < 16 ? pair & 15 : pair >> 4;
     return d * (double)(nibble - 8);
 }
