@@ -84,14 +84,6 @@ static bool twice_scaled(parity_trial *t)
     return true;
 }
 
-static bool own_scale(parity_trial *t) /* and K and V apart */
-{
-    bool given = !isnan(t->p.scale), absorbed = parity_is(t->in->spec.layout, "shared");
-
-    t->p.scale = (double)NAN;
-    return given && !absorbed;
-}
-
 static bool latent_scale(parity_trial *t)
 {
     bool given = !isnan(t->p.scale), absorbed = parity_is(t->in->spec.layout, "shared");
@@ -344,7 +336,6 @@ const parity_fault parity_faults[] = {
     {"window_ignored", "no window", no_window, NULL},
     {"scale_missing", "logits not scaled", no_scale, NULL},
     {"scale_twice", "logits scaled twice", twice_scaled, NULL},
-    {"scale_ignored", "scaled by head_dim^-1/2, not as asked", own_scale, NULL},
     {"mla_latent_scale", "scaled by the width of absorbed keys, not as asked", latent_scale, NULL},
     {"softcap_ignored", "no softcap", no_cap, NULL},
     {"sinks_ignored", "no sinks", no_sinks, NULL},

@@ -30,9 +30,9 @@ static bool scale_without_root(parity_trial *t)
     return scale_is(t, 1 / (double)t->p.head_dim);
 }
 
-static bool default_scale(parity_trial *t)
+static bool default_scale(parity_trial *t) /* absorbed keys apart: mla_latent_scale */
 {
-    return scale_is(t, 1 / sqrt((double)t->p.head_dim));
+    return !parity_is(t->in->spec.layout, "shared") && scale_is(t, 1 / sqrt((double)t->p.head_dim));
 }
 
 /* -------------------------------------------------------------------- the final logits anew */
