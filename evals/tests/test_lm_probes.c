@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "core/result.h"
 
@@ -18,12 +19,8 @@ static int run(const char *arguments, att_result *result)
 {
     char self[PATH_MAX], command[2 * PATH_MAX];
     att_why why = {""};
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
-    CU_ASSERT_FATAL(n > 0);
-    self[n] = '\0';
-    for (int i = 0; i < 3; i++)
-        *strrchr(self, '/') = '\0';
+    test_room(self);
     strcpy(folder, "/tmp/att_lm_XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(command, sizeof command, "'%s/attest' run --quiet --out '%s' %s >'%s/out' 2>&1", self,

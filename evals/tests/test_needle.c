@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "core/param.h"
 #include "core/result.h"
@@ -112,12 +113,8 @@ static void run_needle(const char *const *kernels, att_result *result)
 {
     char self[PATH_MAX], command[4 * PATH_MAX], folder[] = "/tmp/att_needle_XXXXXX";
     att_why why = {""};
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
-    CU_ASSERT_FATAL(n > 0);
-    self[n] = '\0';
-    for (int i = 0; i < 3; i++)
-        *strrchr(self, '/') = '\0';
+    test_room(self);
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     int used =
         snprintf(command, sizeof command, "'%s/attest' run --quiet --out '%s'", self, folder);

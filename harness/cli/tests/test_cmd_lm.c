@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "model/tests/build_gguf.h"
 
 typedef struct world {
-    char attest[4096], model[64], text[64];
+    char attest[PATH_MAX + 8], model[64], text[64];
     char *out; /* what the last call printed to stdout and stderr */
     size_t length;
 } world;
@@ -23,12 +24,9 @@ static void put_file(const char *path, const char *data, size_t length)
 static world world_open(void)
 {
     world w = {.out = NULL};
-    ssize_t n = readlink("/proc/self/exe", w.attest, sizeof w.attest - 1);
-    CU_ASSERT_FATAL(n > 0);
-    w.attest[n] = '\0';
-    char *end = strstr(w.attest, "harness/cli/tests/");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(end);
-    memcpy(end, "attest", sizeof "attest");
+
+    test_room(w.attest);
+    strcat(w.attest, "/attest");
     snprintf(w.model, sizeof w.model, "/tmp/attest_test_cmd_lm_%ld.gguf", (long)getpid());
     snprintf(w.text, sizeof w.text, "/tmp/attest_test_cmd_lm_%ld.txt", (long)getpid());
     att_buf file = build_tiny(7);

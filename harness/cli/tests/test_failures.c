@@ -7,21 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "core/exit.h"
 
 static char room[PATH_MAX];                        /* build/PROFILE */
 static char folder[] = "/tmp/att_failures_XXXXXX"; /* made by main */
 static char text[1 << 16];                         /* what the last command printed */
-
-static void find_room(void)
-{
-    ssize_t n = readlink("/proc/self/exe", room, sizeof room - 1);
-
-    room[n > 0 ? n : 0] = '\0';
-    for (int i = 0; i < 4; i++)
-        *(strrchr(room, '/') ? strrchr(room, '/') : room) = '\0';
-}
 
 /* `attest COMMAND`; its exit code, stdout and stderr in `text`. */
 static int attest(const char *command)
@@ -109,7 +101,7 @@ int main(void)
         CU_TEST_INFO_NULL};
     char command[PATH_MAX];
 
-    find_room();
+    test_room(room);
     if (!mkdtemp(folder))
         return 1;
     int code = att_suite_run("failures", tests);

@@ -8,20 +8,12 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "core/exit.h"
 
 static char room[PATH_MAX];                        /* build/PROFILE */
 static char folder[] = "/tmp/att_passport_XXXXXX"; /* made by main */
-
-static void find_room(void)
-{
-    ssize_t n = readlink("/proc/self/exe", room, sizeof room - 1);
-
-    room[n > 0 ? n : 0] = '\0';
-    for (int i = 0; i < 4; i++)
-        *(strrchr(room, '/') ? strrchr(room, '/') : room) = '\0';
-}
 
 /* `attest VERB ARGUMENTS` in the folder; its exit code. */
 static int attest(const char *arguments)
@@ -178,7 +170,7 @@ int main(void)
         CU_TEST_INFO_NULL};
     char command[PATH_MAX];
 
-    find_room();
+    test_room(room);
     if (!mkdtemp(folder))
         return 1;
     int code = att_suite_run("passport", tests);

@@ -7,24 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "core/exit.h"
 #include "core/result.h"
 
 static char room[PATH_MAX]; /* build/PROFILE */
-
-static void find_room(void)
-{
-    ssize_t n = readlink("/proc/self/exe", room, sizeof room - 1);
-
-    CU_ASSERT_FATAL(n > 0);
-    room[n] = '\0';
-    for (int i = 0; i < 4; i++) {
-        char *slash = strrchr(room, '/');
-        CU_ASSERT_FATAL(slash != NULL);
-        *slash = '\0';
-    }
-}
 
 /* Runs a plugin's case and a good kernel's; the exit code, and the result if there is one. */
 static int run(const char *plugin, att_result *result)
@@ -32,7 +20,7 @@ static int run(const char *plugin, att_result *result)
     char command[3 * PATH_MAX], folder[] = "/tmp/att_run_XXXXXX", path[PATH_MAX];
     att_why why = {""};
 
-    find_room();
+    test_room(room);
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(
         command, sizeof command,
@@ -98,7 +86,7 @@ static void a_kernel_that_hangs_is_given_up(void)
     att_result result = {0};
     att_why why = {""};
 
-    find_room();
+    test_room(room);
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(command, sizeof command,
              "cd '%s' && set --; for sq in 1 2 3 4 5; do set -- \"$@\" --case \"parity "
@@ -178,7 +166,7 @@ static void repro_names_the_fault_of_a_known_bug(void)
 {
     char command[3 * PATH_MAX];
 
-    find_room();
+    test_room(room);
     snprintf(
         command, sizeof command,
         "out=$('%s/attest' repro 'parity causal_top_left sq=8 sk=33 causal=br seed=7'); code=$?; "

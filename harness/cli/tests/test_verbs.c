@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/tests/room.h"
 #include "base/tests/suite.h"
 #include "core/exit.h"
 
@@ -18,18 +19,9 @@ typedef struct answer {
     char *out, *err;
 } answer;
 
-/* build/PROFILE/harness/cli/tests/test_verbs -> build/PROFILE/attest */
 static void program(char out[PATH_MAX + 8])
 {
-    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-
-    CU_ASSERT_FATAL(n > 0);
-    out[n] = '\0';
-    for (int i = 0; i < 4; i++) {
-        char *slash = strrchr(out, '/');
-        CU_ASSERT_FATAL(slash != NULL);
-        *slash = '\0';
-    }
+    test_room(out);
     strcat(out, "/attest");
 }
 
