@@ -155,12 +155,19 @@ typedef enum att_quant_scheme {
     ATT_QUANT_BLOCK   /* the scales lie inside the blocks (Q8_0, Q4_0) */
 } att_quant_scheme;
 
-/* How K or V is quantised: one scale (and zero) a `group` of elements along `axis`. */
+/* How K or V is quantised: one scale (and zero) a `group` of elements along `axis`.  Scales and
+ * zeros have the extents of the tensor, `axis` divided by `group` (rounded up), or 1: broadcast.
+ *
+ * ATT_OP_QUANTISE: k, of a float type, into out (codes, of the same shape) and k_quant's scales and
+ * (where given) zeros, each element within half a step of its group's range; no NaN or Inf is lost.
+ * ATT_OP_DEQUANTISE: the codes k with k_quant into out, of a float type: what they mean, rounded
+ * once.  Nothing else of the problem counts but its sizes. */
 typedef struct att_quant {
     int32_t scheme; /* att_quant_scheme */
     int32_t axis;   /* 2 = token, 3 = channel */
     int64_t group;
-    att_tensor scales, zeros;
+    att_tensor scales; /* f32, f16 or bf16 */
+    att_tensor zeros;  /* those, or I8, U8; not given = 0 */
 } att_quant;
 
 /* One call.  Initialise with att_problem_init; set what differs.  B batch, Hq query heads, Hkv
@@ -215,11 +222,21 @@ typedef struct att_problem {
 
 typedef enum att_param_type { ATT_PARAM_INT = 0, ATT_PARAM_REAL, ATT_PARAM_WORD } att_param_type;
 
+/* What an INT parameter means for an approximation, so that a host can ask kernels that it has
+ * never seen whether more of it brings them nearer to dense attention. */
+typedef enum att_role {
+    ATT_ROLE_NONE = 0,
+    ATT_ROLE_BUDGET,  /* what is kept: more of it keeps no less, and as many as the problem has (of
+                       * the parameter's unit: keys, blocks, heads) is dense attention */
+    ATT_ROLE_SAMPLES, /* random draws: the mean error falls with their root */
+    ATT_ROLE_SEED     /* draws anew */
+} att_role;
+
 /* One declared parameter of a kernel or an eval.  A table ends with name == NULL. */
 typedef struct att_param {
     const char *name;     /* letters, digits, _ */
     int32_t type;         /* att_param_type */
-    int32_t reserved;     /* att_role of roles.h, 0 = none */
+    int32_t role;         /* att_role */
     const char *unit;     /* "keys", "tokens", "" ... */
     const char *fallback; /* the default, as text */
     const char *domain;   /* INT, REAL: "lo:hi" inclusive, "" = any; WORD: "a|b|c", "" = any text */
@@ -409,27 +426,28 @@ static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1,
     return i0 * t->stride[0] + i1 * t->stride[1] + i2 * t->stride[2] + i3 * t->stride[3];
 }
 
-/* ------------------------------------------------------------------------------ sessions
- *
- * What the steps of att_session_ops mean.  Each sequence of the batch has a length of its own; its
+/* ------------------------------------------------------------------------------ sessions */
+
+/* What the steps of att_session_ops mean.  Each sequence of the batch has a length of its own; its
  * tokens stand at positions 0, 1, ... in the order in which they were appended.  A step that is not
  * OK leaves the session as it was.
  *
- *   open      p: sizes, the dtypes of q, k, v and out (tensors without data), causality, the
- * window. batch: sequences at first, all empty; kv_len: the most tokens that one will hold; q_len:
- * the most that a step moves (tokens of an append, queries of an attend, tokens that a rollback
- * gives back).  What s points to lives until the session and its forks are closed, but for the
- * plan's handle, which lives until open returns. append    p: k and v [B,Hkv,n,D] with kv_len = n,
- * copied: the memory is the caller's again. kv_lengths, where given: how many of its n tokens each
- * sequence takes.  int8: codes, and k_quant and v_quant with a scale a token and head, f32
- * [B,Hkv,n,1] (AFFINE, axis 2, group 1).  Another batch than before: sequences at the end join,
- * empty, or leave. attend    p: q and out [B,Hq,n,D], lse; kv_len is the longest length; no k and
- * v, no lengths. The queries are those of the last n positions of each sequence (bottom-right).
- * Scale and softcap may differ from call to call, causality and window are those of open. rollback
- * keeps the first `length` tokens of each sequence that has more.  With a window it may be refused
- * (UNSUPPORTED) where a sequence has held more than length + q_len tokens since it was last empty;
- * to 0, and without a window, never. fork      another session that holds the same; nothing done to
- * one is seen by the other. */
+ * - open.  p: sizes, the dtypes of q, k, v and out (tensors without data), causality, the window.
+ *   batch: sequences at first, all empty; kv_len: the most tokens that one will hold; q_len: the
+ *   most that a step moves (tokens of an append, queries of an attend, tokens that a rollback gives
+ *   back).  What s points to lives until the session and its forks are closed, but for the plan's
+ *   handle, which lives until open returns.
+ * - append.  p: k and v [B,Hkv,n,D] with kv_len = n, copied: the memory is the caller's again.
+ *   kv_lengths, where given: how many of its n tokens each sequence takes.  int8: codes, and
+ *   k_quant and v_quant with a scale a token and head, f32 [B,Hkv,n,1] (AFFINE, axis 2, group 1).
+ *   Another batch than before: sequences at the end join, empty, or leave.
+ * - attend.  p: q and out [B,Hq,n,D], lse; kv_len is the longest length; no k and v, no lengths.
+ *   The queries are those of the last n positions of each sequence (bottom-right).  Scale and
+ *   softcap may differ from call to call, causality and window are those of open.
+ * - rollback keeps the first `length` tokens of each sequence that has more.  With a window it may
+ *   be refused (UNSUPPORTED) where a sequence has held more than length + q_len tokens since it was
+ *   last empty; to 0, and without a window, never.
+ * - fork: another session that holds the same; nothing done to one is seen by the other. */
 
 #ifdef __cplusplus
 }

@@ -14,7 +14,6 @@
 
 #include "base/fp.h"
 #include "core/param.h"
-#include "roles.h"
 
 enum {
     P_B,
@@ -249,7 +248,7 @@ double converge_error(const converge_case *c)
 static int place_of(const att_kernel *k, int32_t role)
 {
     for (int i = 0; k->params && k->params[i].name; i++)
-        if (k->params[i].reserved == role && k->params[i].type == ATT_PARAM_INT)
+        if (k->params[i].role == role && k->params[i].type == ATT_PARAM_INT)
             return i;
     return -1;
 }

@@ -16,7 +16,6 @@
 #define ATT_COMMON_FAVOR_H
 
 #include "common/rows.h"
-#include "roles.h"
 
 enum { ATT_FAVOR_M, ATT_FAVOR_SEED, ATT_FAVOR_ORTHOGONAL }; /* places among the parameters */
 

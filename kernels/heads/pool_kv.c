@@ -11,14 +11,13 @@
  * 2023, "GQA: training generalized multi-query transformer models". */
 #include "common/cost.h"
 #include "common/rows.h"
-#include "roles.h"
 
 static const att_accept ACCEPT = {
     .ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE};
 
 static const att_param PARAMS[] = {{.name = "groups",
                                     .type = ATT_PARAM_INT,
-                                    .reserved = ATT_ROLE_BUDGET,
+                                    .role = ATT_ROLE_BUDGET,
                                     .unit = "heads",
                                     .fallback = "1",
                                     .domain = "1:65536",

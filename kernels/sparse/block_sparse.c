@@ -11,7 +11,6 @@
  * Source: Child et al. 2019, "Generating long sequences with sparse transformers"; Gray et al.
  * 2017, "GPU kernels for block-sparse weights". */
 #include "common/tiled.h"
-#include "roles.h"
 
 enum { BLOCK, LOCAL, GLOBAL, STRIDE };
 
@@ -25,7 +24,7 @@ static const att_param PARAMS[] = {
      .help = "side of a block"},
     {.name = "local",
      .type = ATT_PARAM_INT,
-     .reserved = ATT_ROLE_BUDGET,
+     .role = ATT_ROLE_BUDGET,
      .unit = "blocks",
      .fallback = "2",
      .domain = "1:1048576",

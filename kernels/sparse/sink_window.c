@@ -9,7 +9,6 @@
  * sinks + left + 1 tokens.
  * Source: Xiao et al. 2023, "Efficient streaming language models with attention sinks". */
 #include "common/tiled.h"
-#include "roles.h"
 
 static const att_param PARAMS[] = {{.name = "sinks",
                                     .type = ATT_PARAM_INT,
@@ -20,7 +19,7 @@ static const att_param PARAMS[] = {{.name = "sinks",
                                     .help = "first keys that every query sees"},
                                    {.name = "left",
                                     .type = ATT_PARAM_INT,
-                                    .reserved = ATT_ROLE_BUDGET,
+                                    .role = ATT_ROLE_BUDGET,
                                     .unit = "keys",
                                     .fallback = "252",
                                     .domain = "0:1073741824",

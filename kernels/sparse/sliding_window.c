@@ -8,11 +8,10 @@
  * min(S, left + 1)) pairs; state of left + 1 tokens. Source: Beltagy et al. 2020, "Longformer";
  * Jiang et al. 2023, "Mistral 7B". */
 #include "common/tiled.h"
-#include "roles.h"
 
 static const att_param PARAMS[] = {{.name = "left",
                                     .type = ATT_PARAM_INT,
-                                    .reserved = ATT_ROLE_BUDGET,
+                                    .role = ATT_ROLE_BUDGET,
                                     .unit = "keys",
                                     .fallback = "256",
                                     .domain = "0:1073741824",

@@ -9,7 +9,6 @@
  * only they are read. Source: Child et al. 2019, "Generating long sequences with sparse
  * transformers", strided form. */
 #include "common/rows.h"
-#include "roles.h"
 
 enum { STRIDE, LOCAL };
 
@@ -26,7 +25,7 @@ static const att_param PARAMS[] = {{.name = "stride",
                                     .help = "distance of the far keys from each other"},
                                    {.name = "local",
                                     .type = ATT_PARAM_INT,
-                                    .reserved = ATT_ROLE_BUDGET,
+                                    .role = ATT_ROLE_BUDGET,
                                     .unit = "keys",
                                     .fallback = "0",
                                     .domain = "0:1048576",

@@ -10,7 +10,6 @@
  * Source: Gupta et al. 2021, "Memory-efficient transformers via top-k attention". */
 #include "common/cost.h"
 #include "common/rows.h"
-#include "roles.h"
 
 #define ROWS       24        /* rows that share one packing of K */
 #define SLOT_BYTES (1 << 28) /* what all slots together aim to stay below */
@@ -21,7 +20,7 @@ static const att_accept ACCEPT = {.ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_SELE
 
 static const att_param PARAMS[] = {{.name = "k",
                                     .type = ATT_PARAM_INT,
-                                    .reserved = ATT_ROLE_BUDGET,
+                                    .role = ATT_ROLE_BUDGET,
                                     .unit = "keys",
                                     .fallback = "64",
                                     .domain = "1:1073741824",
