@@ -19,9 +19,10 @@
 #define LONGEST_ANSWER ((size_t)1 << 24)
 
 /* The forked copy: measures, writes its record as JSON, ends.  Never returns. */
-static void measure(att_ctx *x, att_status (*body)(att_ctx *x, void *arg), void *arg,
+static void measure(const att_ctx *from, att_status (*body)(att_ctx *x, void *arg), void *arg,
                     double seconds, int out)
 {
+    att_ctx x = *from;
     att_record record = {.chance = (double)NAN};
     att_host host;
     FILE *f = fdopen(out, "w");
@@ -29,15 +30,15 @@ static void measure(att_ctx *x, att_status (*body)(att_ctx *x, void *arg), void 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGALRM, SIG_DFL);
     alarm((unsigned)fmin(fmax(ceil(seconds), 1), 86400));
-    x->record = &record;
-    if (!f || !att_record_identify(&record, x->c))
+    x.record = &record;
+    if (!f || !att_record_identify(&record, x.c))
         _exit(126);
-    if (x->host->threads > 1) { /* the pool's threads did not come along */
-        if (att_host_make(x->host->threads, &host) != ATT_OK)
+    if (x.host->threads > 1) { /* the pool's threads did not come along */
+        if (att_host_make(x.host->threads, &host) != ATT_OK)
             _exit(126);
-        x->host = &host;
+        x.host = &host;
     }
-    att_ctx_conclude(x, body(x, arg));
+    att_ctx_conclude(&x, body(&x, arg));
     att_record_print(&record, f);
     _exit(fflush(f) == 0 ? 0 : 126);
 }
