@@ -32,13 +32,9 @@ static inline int64_t att_reach_count(const att_reach *reach, int64_t step)
 /* Tokens of kv_len that a decode step may still need. */
 static inline int64_t att_tokens_kept(const att_problem *p, const att_keep *keep)
 {
-    int64_t kept = p->kv_len;
-    if (keep->left >= 0)
-        kept =
-            att_min(kept, att_add_clamped(att_add_clamped(keep->left, 1), att_max(keep->first, 0)));
-    if (p->causal && p->window_left >= 0)
-        kept = att_min(kept, att_add_clamped(p->window_left, 1));
-    return kept;
+    const int64_t kept = att_keep_tokens(p, keep);
+    return p->causal && p->window_left >= 0 ? att_min(kept, att_add_clamped(p->window_left, 1))
+                                            : kept;
 }
 
 /* share: the part of the ranged pairs that the kernel's pattern (keep.block, keep.pair) leaves. */

@@ -58,6 +58,13 @@ static inline int64_t att_round_up(int64_t n, int64_t to)
     return att_ceil_div(n, to) * to;
 }
 
+/* Tokens of kv_len that the kernel's pattern leaves to a decode step. */
+static inline int64_t att_keep_tokens(const att_problem *p, const att_keep *keep)
+{
+    const int64_t most = att_add_clamped(att_add_clamped(keep->left, 1), att_max(keep->first, 0));
+    return keep->left >= 0 ? att_min(p->kv_len, most) : p->kv_len;
+}
+
 /* Sizes; false on overflow. */
 static inline bool att_flash_layout(const att_problem *p, const att_flash *how, att_flash_job *job)
 {
@@ -71,8 +78,10 @@ static inline bool att_flash_layout(const att_problem *p, const att_flash *how, 
     job->blocks = att_ceil_div(p->q_len * job->fold, job->block_rows);
     const int64_t whole = p->batch * (p->heads_q / job->fold) * job->blocks;
     job->parts = how->parts;
-    if (!job->parts)
-        job->parts = whole < 16 ? att_max(1, att_min(32, p->kv_len / ATT_SPLIT_KEYS)) : 1;
+    if (!job->parts) { /* by what a plan may rest on: not by causality or the problem's window */
+        const int64_t seen = att_keep_tokens(p, &how->keep);
+        job->parts = whole < 16 ? att_max(1, att_min(32, seen / ATT_SPLIT_KEYS)) : 1;
+    }
     job->part_keys = att_max(1, att_ceil_div(p->kv_len, job->parts));
     job->tasks = whole * job->parts;
     job->slots = att_min(ATT_SLOTS, job->tasks);
