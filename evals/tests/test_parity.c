@@ -224,7 +224,11 @@ static void declared_patterns_are_kept(void)
                                           "strided{stride=5,local=2}",
                                           "strided{stride=3,local=0}",
                                           "block_sparse{block=4,local=1,global=1,stride=3}",
-                                          "block_sparse{block=4,local=2,global=0,stride=0}"};
+                                          "block_sparse{block=4,local=2,global=0,stride=0}",
+                                          "longformer{global=3,side=2}",
+                                          "longformer{global=0,side=0}",
+                                          "bigbird{block=4,window=1,random=2,global=1}",
+                                          "bigbird{block=3,window=0,random=3,global=0,draw=9}"};
     static const char *const cases[] = {
         "hq=2 sq=38 sk=17", "hq=3 sq=17 sk=38 causal=br", "hq=3 sq=17 sk=65 causal=br wl=7 wr=3",
         "b=3 hq=4 hkv=2 sq=17 sk=17 lens=both store=page3 causal=tl bias=inf block=full"};

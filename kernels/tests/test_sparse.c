@@ -52,6 +52,12 @@ static bool in_blocks(const att_value *v, int64_t h, int64_t p, int64_t j)
     return llabs(qb - kb) < v[1].i || kb < v[2].i || (v[3].i && (kb + h) % v[3].i == 0);
 }
 
+static bool global_or_near(const att_value *v, int64_t h, int64_t p, int64_t j)
+{
+    (void)h;
+    return llabs(p - j) <= v[1].i || j < v[0].i || (p >= 0 && p < v[0].i);
+}
+
 static bool in_first(const att_value *v, int64_t h, int64_t p, int64_t j)
 {
     (void)h, (void)p;
@@ -155,6 +161,21 @@ static void block_sparse_keeps_its_blocks(void)
     pattern_holds("block_sparse", (att_value[]){{.i = 5}, {.i = 2}, {.i = 1}, {.i = 4}}, in_blocks);
 }
 
+static void longformer_keeps_globals_and_window(void)
+{
+    static const int64_t global[] = {0, 3, 16, 300}, side[] = {5, 0, 30, 3};
+    for (int c = 0; c < 4; c++)
+        pattern_holds("longformer", (att_value[]){{.i = global[c]}, {.i = side[c]}},
+                      global_or_near);
+}
+
+static void bigbird_output_is_exact_on_its_own_pairs(void)
+{
+    for (int64_t random = 0; random < 4; random++)
+        pattern_holds("bigbird",
+                      (att_value[]){{.i = 8}, {.i = 1}, {.i = random}, {.i = 1}, {.i = 5}}, NULL);
+}
+
 static void controls_keep_what_they_say(void)
 {
     pattern_holds("first_k", (att_value[]){{.i = 6}}, in_first);
@@ -252,12 +273,16 @@ static void full_budgets_are_dense(void)
 {
     static const struct {
         const char *name;
-        att_value v[4];
+        att_value v[5];
     } full[] = {{"sliding_window", {{.i = 1000}}},
                 {"sink_window", {{.i = 0}, {.i = 1000}}},
                 {"sink_window", {{.i = 1000}, {.i = 0}}},
                 {"strided", {{.i = 1}, {.i = 1}}},
                 {"block_sparse", {{.i = 16}, {.i = 1}, {.i = 100}, {.i = 0}}},
+                {"longformer", {{.i = 0}, {.i = 1000}}},
+                {"longformer", {{.i = 1000}, {.i = 0}}},
+                {"bigbird", {{.i = 4}, {.i = 1000}, {.i = 0}, {.i = 0}, {.i = 1}}},
+                {"bigbird", {{.i = 16}, {.i = 0}, {.i = 64}, {.i = 0}, {.i = 1}}},
                 {"topk", {{.i = 1000}}},
                 {"split_kv", {{.i = 1}}},
                 {"split_kv", {{.i = 7}}},
@@ -281,8 +306,10 @@ static void nan_outside_the_pattern_does_not_leak(void)
 {
     static const struct {
         const char *name;
-        att_value v[4];
+        att_value v[5];
     } kernels[] = {{"sliding_window", {{.i = 3}}},
+                   {"longformer", {{.i = 2}, {.i = 3}}},
+                   {"bigbird", {{.i = 4}, {.i = 0}, {.i = 1}, {.i = 1}, {.i = 2}}},
                    {"sink_window", {{.i = 2}, {.i = 3}}},
                    {"block_sparse", {{.i = 4}, {.i = 1}, {.i = 0}, {.i = 0}}},
                    {"strided", {{.i = 50}, {.i = 4}}},
@@ -366,13 +393,15 @@ static void cost_counts_the_keys_really_read(void)
 {
     static const struct {
         const char *name;
-        att_value v[4];
+        att_value v[5];
         double keys, kept;
     } want[] = {
         {"flash_f32", {{0}}, 512.0 * 513 / 2, 512},
         {"sliding_window", {{.i = 31}}, 512.0 * 32 - 32.0 * 31 / 2, 32},
         {"sink_window", {{.i = 4}, {.i = 27}}, 512.0 * 32 - 32.0 * 31 / 2, 32},
         {"topk", {{.i = 8}}, 512.0 * 513 / 2, 512},
+        {"longformer", {{.i = 4}, {.i = 27}}, 512.0 * 32 - 32.0 * 31 / 2, 32},
+        {"bigbird", {{.i = 64}, {.i = 0}, {.i = 0}, {.i = 0}, {.i = 1}}, 8.0 * 64 * 65 / 2, 512},
         {"strided", {{.i = 512}, {.i = 32}}, 512.0 * 32 - 32.0 * 31 / 2, 512},
         {"block_sparse", {{.i = 64}, {.i = 1}, {.i = 0}, {.i = 0}}, 8.0 * 64 * 65 / 2, 512}};
     for (size_t n = 0; n < sizeof want / sizeof *want; n++) {
@@ -397,6 +426,8 @@ int main(void)
         {"sink_window_keeps_sinks_and_window", sink_window_keeps_sinks_and_window},
         {"strided_keeps_neighbours_and_columns", strided_keeps_neighbours_and_columns},
         {"block_sparse_keeps_its_blocks", block_sparse_keeps_its_blocks},
+        {"longformer_keeps_globals_and_window", longformer_keeps_globals_and_window},
+        {"bigbird_output_is_exact_on_its_own_pairs", bigbird_output_is_exact_on_its_own_pairs},
         {"controls_keep_what_they_say", controls_keep_what_they_say},
         {"topk_output_is_exact_on_its_own_pairs", topk_output_is_exact_on_its_own_pairs},
         {"topk_keeps_the_k_best", topk_keeps_the_k_best},
