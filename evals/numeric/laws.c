@@ -14,7 +14,8 @@
 #include "evals/numeric/laws.h"
 #include "evals/numeric/parity_own.h"
 
-static const law *const groups[] = {laws_perturb, laws_order, laws_forms, laws_steps, laws_values};
+static const law *const groups[] = {laws_perturb, laws_order,  laws_forms,
+                                    laws_steps,   laws_values, laws_packed};
 
 #define GROUPS (sizeof groups / sizeof *groups)
 #define INT    ATT_PARAM_INT
@@ -24,7 +25,7 @@ static const law *const groups[] = {laws_perturb, laws_order, laws_forms, laws_s
     "future" sep "masked" sep "key_order" sep "batch_order" sep "head_order" sep "gqa_repeat" sep  \
     "position_shift" sep "mask_forms" sep "mask_ones" sep "window_full" sep "sink_key" sep         \
     "logit_shift" sep "split_merge" sep "solo" sep "layout" sep "decode" sep "chunks" sep          \
-    "constant_v" sep "v_linear" sep "mla_absorbed"
+    "constant_v" sep "v_linear" sep "mla_absorbed" sep "documents" sep "tree_paths"
 
 static const att_param params[] = {
     {"law", WORD, 0, "", "future", NAMES("|"), NAMES(" "), "what must hold"},

@@ -57,7 +57,8 @@ struct law_case {
     parity_inputs *base;
     law_side side[LAW_SIDES];
     size_t sides;
-    double *want; /* LAW_KNOWN: [rows][Dv] */
+    double *want;  /* LAW_KNOWN: [rows][Dv] */
+    bool one_form; /* a kernel that refuses the base has its sides held to the oracle's answer */
 };
 
 /* --- laws_sides.c */
@@ -81,6 +82,7 @@ int64_t law_rows(const parity_spec *s);
 att_status law_judge(law_case *c, att_ctx *x, const att_units *units);
 
 /* --- The laws, by groups of kin. */
-extern const law laws_perturb[], laws_order[], laws_forms[], laws_steps[], laws_values[];
+extern const law laws_perturb[], laws_order[], laws_forms[], laws_steps[], laws_values[],
+    laws_packed[];
 
 #endif

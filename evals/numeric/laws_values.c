@@ -185,16 +185,20 @@ static att_status absorbed(law_case *c)
 {
     const parity_spec *s = &c->spec;
     latent w = {.width = s->dv + 3, .turn = s->d >= 8 ? 4 : 0, .rng = &c->rng};
+    if (s->dv >= 128) { /* DeepSeek's: 512 + 64 of heads of 128 + 64 and 128 */
+        w.width = 4 * s->dv;
+        w.turn = s->d / 3;
+    }
     absorbing a = {.w = &w};
     parity_spec spec = *s;
     law_side *side = NULL;
     att_status status = draw(s, &w) ? law_base(c, expand, &w) : ATT_NO_MEMORY;
 
+    c->one_form = true; /* latent attention need not know the expanded one */
     spec.hkv = 1;
     spec.d = w.width + w.turn;
     spec.dv = w.width;
-    if (parity_is(spec.store, "dense")) /* the values are the first channels of the latent keys */
-        spec.layout = "shared";
+    spec.layout = "shared"; /* the values are the first channels of the latent keys */
     if (status == ATT_OK && !(side = law_open(c, &spec)))
         status = ATT_NO_MEMORY;
     if (side) {

@@ -106,14 +106,14 @@ parity_spec parity_spec_of(const att_value *v)
 const char *parity_nonsense(const parity_spec *s)
 {
     bool plain = parity_is(s->layout, "bhsd") || parity_is(s->layout, "bshd") ||
-                 parity_is(s->layout, "padded");
+                 parity_is(s->layout, "padded") || parity_is(s->layout, "shared");
 
     if ((s->hkv == 0) != (s->hq == 0) || (s->hkv && s->hq % s->hkv))
         return "hkv does not divide hq";
     if (parity_is(s->layout, "shared") && s->dv > s->d)
         return "layout=shared needs dv <= d";
     if (!parity_is(s->store, "dense") && !plain)
-        return "packed and paged storage come in layouts bhsd, bshd and padded";
+        return "packed and paged storage come in layouts bhsd, bshd, padded and shared";
     if ((parity_is(s->values, "nan") || parity_is(s->values, "dark")) &&
         (parity_is(s->bias, "lowest") || parity_is(s->layout, "broadcast")))
         return "NaN under weights that vanish says nothing";

@@ -152,6 +152,9 @@ att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);
 /* --- parity_extras.c: lengths; then mask, bias, sinks, slopes, positions. */
 bool parity_lengths(parity_inputs *in, att_rng *rng);
 bool parity_extras(parity_inputs *in, att_rng *rng);
+/* --- parity_masks.c: mask=document and mask=tree; fills m [B,1,Sq,Skv]; false: no memory. */
+bool parity_mask_planted(const char *kind);
+bool parity_mask_plant(const parity_inputs *in, att_rng *rng, const att_tensor *m);
 
 /* --- parity_outputs.c: the kernel's output and LSE in guarded memory, all NaN; and dense copies of
  * what it wrote, [B,Hq,Sq,Dv] and {1,B,Hq,Sq}. */

@@ -132,7 +132,8 @@ static void extents(const parity_spec *s, const char *kind, int64_t n[4])
     of = parity_is(kind, "heads") ? heads : of;
     of = parity_is(kind, "keys") ? keys : of;
     of = parity_is(kind, "column") ? column : of;
-    of = parity_is(kind, "batch") || parity_is(kind, "lowest") ? batch : of;
+    of = parity_is(kind, "batch") || parity_is(kind, "lowest") || parity_mask_planted(kind) ? batch
+                                                                                            : of;
     memcpy(n, of, sizeof full);
 }
 
@@ -175,6 +176,8 @@ static bool make_mask(parity_inputs *in, att_rng *rng)
     extents(s, s->mask, n);
     if (!make_broadcast(in, "mask", ATT_U8, n, m))
         return false;
+    if (parity_mask_planted(s->mask))
+        return parity_mask_plant(in, rng, m);
     for (int64_t b = 0; b < n[0]; b++)
         for (int64_t h = 0; h < n[1]; h++)
             for (int64_t i = 0; i < n[2]; i++)

@@ -149,7 +149,9 @@ static const char *const breakers[][2] = {{"future", "mask_head_dim_ignored"},
                                           {"chunks", "causal_per_4_rows"},
                                           {"constant_v", "saturates"},
                                           {"v_linear", "saturates"},
-                                          {"mla_absorbed", "v_tile_offset_missing"}};
+                                          {"mla_absorbed", "v_tile_offset_missing"},
+                                          {"documents", "straddling_tile_unmasked"},
+                                          {"tree_paths", "causal_top_left"}};
 
 #define LAWS (sizeof breakers / sizeof *breakers)
 
@@ -161,6 +163,15 @@ static void right_kernels_keep_every_law(void)
     for (size_t l = 0; l < LAWS; l++)
         for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++)
             CU_ASSERT_EQUAL(sweep_law(breakers[l][0], kernels[k], false).failed, 0);
+}
+
+static void latent_attention_is_held_to_the_law_by_its_own_form_alone(void)
+{
+    sweep s = sweep_law("mla_absorbed", "mla", false);
+
+    CU_ASSERT(s.spoken >= 20);
+    CU_ASSERT_EQUAL(s.failed, 0);
+    CU_ASSERT_EQUAL(sweep_law("key_order", "mla", false).measured, 0);
 }
 
 static void every_law_speaks_of_most_cases(void)
@@ -220,6 +231,8 @@ int main(void)
 {
     const CU_TestInfo tests[] = {{"the kernels of the house come together", open_house},
                                  {"right kernels keep every law", right_kernels_keep_every_law},
+                                 {"latent attention is held to the law by its own form alone",
+                                  latent_attention_is_held_to_the_law_by_its_own_form_alone},
                                  {"every law speaks of most cases", every_law_speaks_of_most_cases},
                                  {"a broken law is named with its first element",
                                   a_broken_law_is_named_with_its_first_element},
