@@ -57,6 +57,8 @@ static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem 
     }
     if (status == ATT_OK && !pools)
         status = parity_check_top(x, in, &own, units->acc);
+    if (status == ATT_OK && !pools)
+        status = parity_check_far(x, in, &own, units->acc);
     if (status == ATT_OK)
         status = judge(x, &own, o, units, explain);
     parity_drop_own(&own);

@@ -19,6 +19,9 @@ void parity_drop_own(parity_inputs *own);
 /* Top-k keeps the k largest logits; where two are too close to tell apart either is right. */
 att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
 
+/* --- parity_select_far.c: of kNN memories, which keep near keys and the best of the others. */
+att_status parity_check_far(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
+
 /* --- parity_pattern.c: records how many pairs `own` keeps or drops against the pattern that the
  * names of the kernel's parameters promise; nothing where they promise none. */
 void parity_check_pattern(att_ctx *x, const parity_inputs *in, const parity_inputs *own);

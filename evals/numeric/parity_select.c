@@ -124,12 +124,12 @@ att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *
     att_status status = parity_profile(x, in, u_acc, &all);
     if (status != ATT_OK)
         return status;
-    att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed));
+    att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed, NULL));
     for (size_t i = 0; part->values && kernel->params && kernel->params[i].name; i++)
         if (parity_is(kernel->params[i].name, "k")) {
             int64_t over = 0, k = part->values[i].i;
             att_ctx_record(x, "select_short",
-                           (double)att_profile_short(all, own->allowed, k, &over));
+                           (double)att_profile_short(all, own->allowed, NULL, k, &over));
             att_ctx_record(x, "select_over", (double)over);
         }
     return ATT_OK;

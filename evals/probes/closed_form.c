@@ -59,7 +59,8 @@ static const struct {
              {"sink_window", sinks},
              {"strided", strided},
              {"block_sparse", blocks},
-             {"topk", all}};
+             {"topk", all},
+             {"knn_memory", all}};
 
 int closed_form_sees(const att_variant_part *part, closed_pair pair)
 {

@@ -196,12 +196,12 @@ att_status att_error_judge(att_profile *f, const att_tensor *out, const att_tens
 }
 
 /* Of row r: the best dropped logit less its possible error, the worst kept one plus its own. */
-static double row_gap(const att_profile *f, int64_t r, const uint8_t *kept)
+static double row_gap(const att_profile *f, int64_t r, const uint8_t *kept, const uint8_t *among)
 {
     int64_t low = -1, high = -1;
 
     for (int64_t n = f->first[r]; n < f->first[r] + f->n[r]; n++) {
-        if (f->key[n] < 0)
+        if (f->key[n] < 0 || (among && !among[f->key[n]]))
             continue;
         if (kept[f->key[n]] && (low < 0 || f->s[n] < f->s[low]))
             low = n;
@@ -214,28 +214,33 @@ static double row_gap(const att_profile *f, int64_t r, const uint8_t *kept)
     return over(f->s[high] - f->s[low], f->u_acc * slack);
 }
 
-double att_profile_gap(const att_profile *f, const uint8_t *kept)
+double att_profile_gap(const att_profile *f, const uint8_t *kept, const uint8_t *among)
 {
     double gap = 0;
 
     for (int64_t r = 0; r < f->rows; r++)
         if (f->n[r] > 0)
-            gap = att_error_fold(gap, row_gap(f, r, kept + r * f->kv_len));
+            gap = att_error_fold(
+                gap, row_gap(f, r, kept + r * f->kv_len, among ? among + r * f->kv_len : NULL));
     return gap;
 }
 
-int64_t att_profile_short(const att_profile *f, const uint8_t *kept, int64_t k, int64_t *over)
+int64_t att_profile_short(const att_profile *f, const uint8_t *kept, const uint8_t *among,
+                          int64_t k, int64_t *over)
 {
     int64_t missing = 0;
 
     *over = 0;
     for (int64_t r = 0; r < f->rows; r++) {
         int64_t have = 0, all = 0, heavy = 0;
+        const uint8_t *some = among ? among + r * f->kv_len : NULL;
         for (int64_t j = 0; j < f->kv_len; j++)
-            have += kept[r * f->kv_len + j] != 0;
+            have += kept[r * f->kv_len + j] && (!some || some[j]);
         for (int64_t n = f->first[r]; n < f->first[r] + f->n[r]; n++) {
-            all += f->key[n] >= 0;
-            heavy += f->key[n] >= 0 && f->s[n] != -(double)INFINITY;
+            if (f->key[n] < 0 || (some && !some[f->key[n]]))
+                continue;
+            all++;
+            heavy += f->s[n] != -(double)INFINITY;
         }
         all = all < k ? all : k;
         heavy = heavy < k ? heavy : k;

@@ -107,12 +107,13 @@ att_status att_error_judge(att_profile *profile, const att_tensor *out, const at
 
 /* For a kernel that keeps the largest logits: by how much the best dropped key beats the worst kept
  * one, in units of what rounding could do to both; 0 where none does, at most 1 for a right one.
- * kept: [B,Hq,Sq,Skv], a subset of the profile's allowed pairs. */
-double att_profile_gap(const att_profile *profile, const uint8_t *kept);
+ * kept: [B,Hq,Sq,Skv], a subset of the profile's allowed pairs; among: the pairs that the choice
+ * was made from, NULL = all allowed ones. */
+double att_profile_gap(const att_profile *profile, const uint8_t *kept, const uint8_t *among);
 /* The pairs that `kept` lacks of min(k, allowed) a row, less those of logit -inf, whose weight is 0
  * either way; *over: those it has beyond min(k, allowed). */
-int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, int64_t k,
-                          int64_t *over);
+int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, const uint8_t *among,
+                          int64_t k, int64_t *over);
 
 /* What the rule allows of one row [B,Hq,Sq]: sigma and B (with the oracle's own error) of element
  * d, and the LSE's bound.  0 where the row has no keys or is not judged. */

@@ -163,8 +163,9 @@ static inline att_status att_scored_run(const att_problem *p, const att_scored *
     return ATT_OK;
 }
 
-/* K is read for every key in range, V for those kept: kept(n) of n. */
-static inline void att_scored_cost(const att_problem *p, int64_t (*kept)(const void *, int64_t),
+/* K is read for every key in range, V for those kept. */
+static inline void att_scored_cost(const att_problem *p,
+                                   int64_t (*kept)(const void *arg, const att_row *row),
                                    const void *arg, att_cost *out)
 {
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
@@ -177,7 +178,7 @@ static inline void att_scored_cost(const att_problem *p, int64_t (*kept)(const v
         for (int64_t i = 0; i < seq.q_len; i++) {
             const att_row row = att_row_of(&rules, &seq, 0, i);
             all += (double)att_row_count(&row) * heads;
-            some += (double)kept(arg, att_row_count(&row)) * heads;
+            some += (double)kept(arg, &row) * heads;
         }
     }
     *out = (att_cost){.keys_read = all,

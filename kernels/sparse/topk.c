@@ -65,9 +65,9 @@ static att_status select_pairs(const att_kernel *self, const att_problem *p, con
     return run(self, ATT_OP_SELECT, p, s, allowed);
 }
 
-static int64_t kept(const void *arg, int64_t n)
+static int64_t kept(const void *arg, const att_row *row)
 {
-    return att_min(n, ((const att_value *)arg)->i);
+    return att_min(att_row_count(row), ((const att_value *)arg)->i);
 }
 
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,

@@ -310,11 +310,11 @@ static void keys_kept_beyond_k_or_short_of_it_are_counted(void)
     CU_ASSERT_EQUAL_FATAL(att_profile_make(&t.p, t.allowed, t.out, t.lse, f32.acc, &f, NULL),
                           ATT_OK);
     kept[1] = kept[2] = kept[N + 2] = 1;
-    CU_ASSERT_EQUAL(att_profile_short(f, kept, 1, &over), 0);
+    CU_ASSERT_EQUAL(att_profile_short(f, kept, NULL, 1, &over), 0);
     CU_ASSERT_EQUAL(over, 1);
-    CU_ASSERT_EQUAL(att_profile_short(f, kept, 2, &over), 1);
+    CU_ASSERT_EQUAL(att_profile_short(f, kept, NULL, 2, &over), 1);
     CU_ASSERT_EQUAL(over, 0);
-    CU_ASSERT_EQUAL(att_profile_short(f, t.allowed, N, &over), 0);
+    CU_ASSERT_EQUAL(att_profile_short(f, t.allowed, NULL, N, &over), 0);
     CU_ASSERT_EQUAL(over, 0);
     att_profile_drop(f);
 }
