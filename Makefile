@@ -51,7 +51,7 @@ ALL_SRC     = $(shell git ls-files --cached --others --exclude-standard '*.c' '*
 
 KERNEL_OBJ := $(foreach l,$(LEVELS),$(KERNEL_SRC:%.c=$(B)/%.$(l).o))
 HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%.gp=$(B)/%.gp.o)
-CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o)
+CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o) $(B)/heads.o
 TESTS      := $(TEST_SRC:%.c=$(B)/%)
 FUZZERS    := $(patsubst %.c,$(B)/%,$(wildcard */tests/fuzz_*.c */*/tests/fuzz_*.c))
 PLUGINS    := $(PLUGIN_SRC:%.c=$(B)/%.so)
@@ -144,6 +144,13 @@ $(B)/%.o: %.c
 $(B)/%.gp.o: %.gp
 	@mkdir -p $(@D)
 	$(LD) -r -b binary -z noexecstack $< -o $@
+
+# The heads of the kernels' files become a table in the program, for `attest show`.
+$(B)/heads.c: ci/scripts/heads.awk $(KERNEL_SRC)
+	@mkdir -p $(@D)
+	@awk -f ci/scripts/heads.awk $(KERNEL_SRC) > $@
+$(B)/heads.o: $(B)/heads.c
+	$(CC) $(CFLAGS) -c $< -o $@
 
 # What was built from what, for env.c; rewritten only when it says something else.
 $(B)/harness/core/env.o: CFLAGS += -I$(B)

@@ -69,6 +69,12 @@ static const att_kernel *const different_v4[] = {
 #undef ATT_KERNEL
 #endif
 
+#define ATT_VARIANT(need, name, kernel, shown) {need, name, kernel, shown},
+const att_variant_row att_variant_rows[] = {
+#include "variants.def"
+    {0}};
+#undef ATT_VARIANT
+
 /* Worst first. */
 static const att_kernel_tables levels[] = {
     {kernels_plain, zoo_plain, controls_plain, different_plain, "plain"},

@@ -17,4 +17,14 @@ typedef struct att_kernel_tables {
  * valid names in *why, where ATT_ISA names one that the machine or the build lacks. */
 const att_kernel_tables *att_kernel_table(const char **why);
 
+/* A row of variants.def: what the field knows, which kernel here does it, and a case of it. */
+typedef struct att_variant_row {
+    const char *need;   /* "M" must, "S" should, "C" could, "A" asked beside them; NULL ends */
+    const char *name;   /* of the variant */
+    const char *kernel; /* "" = none */
+    const char *shown;  /* a case line; without a kernel: why there is none */
+} att_variant_row;
+
+extern const att_variant_row att_variant_rows[];
+
 #endif

@@ -80,8 +80,11 @@ att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, par
         status = judge_approx(x, in, p, o, units, explain);
     else
         status = judge(x, in, o, units, explain);
-    if (status == ATT_OK)
+    if (status == ATT_OK) {
         att_ctx_record(x, "redzone", (double)parity_outputs_changed(o));
+        if (class_ != ATT_EXACT)
+            parity_record_loss(x, in, &o->got);
+    }
     return status;
 }
 

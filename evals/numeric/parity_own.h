@@ -32,4 +32,7 @@ bool parity_knows(const att_kernel *kernel);
 att_status parity_own(att_ctx *x, const parity_inputs *in, const att_tensor *got,
                       const att_units *units);
 
+/* --- parity_loss.c: records loss_l2, how far `got` [B,Hq,Sq,Dv] is from dense attention. */
+void parity_record_loss(att_ctx *x, const parity_inputs *in, const att_tensor *got);
+
 #endif

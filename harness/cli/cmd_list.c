@@ -46,11 +46,17 @@ static void json_kernel(const att_kernel *k)
         values = NULL;
     att_facts f = att_facts_of(k, values);
     printf("{\"class\": \"%s\", \"cost\": {", f.class_);
+    put_number("flops_4k", f.flops_4k);
+    fputs(", ", stdout);
     put_number("keys_read_128k", f.keys_read_128k);
+    fputs(", ", stdout);
+    put_number("keys_read_32k", f.keys_read_32k);
     fputs(", ", stdout);
     put_number("keys_read_4k", f.keys_read_4k);
     fputs(", ", stdout);
     put_number("kv_bytes_per_token", f.kv_bytes_per_token);
+    fputs(", ", stdout);
+    put_number("state_bytes_128k", f.state_bytes_128k);
     fputs("}, \"dtypes\": [", stdout);
     att_facts_put(stdout, f.dtypes, ATT_DTYPES, att_facts_dtype, true);
     fputs("], ", stdout);
@@ -69,15 +75,74 @@ static void json_kernel(const att_kernel *k)
     att_arena_drop(&arena);
 }
 
-static void list_kernels(const att_kernel *const *kernels, bool json)
+/* A number for people: 4096 as 4096, what is not declared as "-". */
+static void put_short(double x, int width)
 {
+    if (isnan(x))
+        printf(" %*s", width, "-");
+    else
+        printf(" %*.6g", width, x);
+}
+
+static void print_kernel(const att_kernel *k)
+{
+    att_arena arena = {0};
+    att_value *values = NULL;
+
+    if (att_param_defaults(k->params, &arena, &values, NULL) != ATT_OK)
+        values = NULL;
+    const att_facts f = att_facts_of(k, values);
+    printf("%-18s %-7s %-5s", k->name, k->family, f.class_);
+    put_short(f.keys_read_4k, 7);
+    put_short(f.keys_read_128k, 9);
+    put_short(f.kv_bytes_per_token, 10);
+    fputs("  ", stdout);
+    att_facts_put(stdout, f.operators, ATT_OPS, att_facts_op, false);
+    fputs(" | ", stdout);
+    att_facts_put(stdout, f.phases, ATT_PHASES, att_phase_name, false);
+    fputs(" | ", stdout);
+    att_facts_put(stdout, f.dtypes, ATT_DTYPES, att_facts_dtype, false);
+    printf("\n    %s\n", k->summary);
+    att_arena_drop(&arena);
+}
+
+static void list_kernels(const att_kernel *const *kernels, bool json, bool costs)
+{
+    if (!json && costs)
+        printf("%-18s %-7s %-5s %7s %9s %10s  %s\n", "kernel", "family", "class", "keys 4k",
+               "keys 128k", "KV B/token", "operators | phases | dtypes");
     for (size_t i = 0; kernels[i]; i++) {
         if (json) {
             fputs(i ? ",\n" : "", stdout);
             json_kernel(kernels[i]);
             continue;
         }
-        printf("%-20s %-8s %s\n", kernels[i]->name, kernels[i]->family, kernels[i]->summary);
+        if (costs)
+            print_kernel(kernels[i]);
+        else
+            printf("%-20s %-8s %s\n", kernels[i]->name, kernels[i]->family, kernels[i]->summary);
+    }
+}
+
+static void list_variants(bool json)
+{
+    for (const att_variant_row *v = att_variant_rows; v->need; v++) {
+        if (!json) {
+            printf("%-2s %-36s %-16s %s\n", v->need, v->name, *v->kernel ? v->kernel : "-",
+                   v->shown);
+            continue;
+        }
+        fputs(v == att_variant_rows ? "{" : ",\n{", stdout);
+        put_text("case", *v->kernel ? v->shown : "");
+        fputs(", ", stdout);
+        put_text("kernel", v->kernel);
+        fputs(", ", stdout);
+        put_text("name", v->name);
+        fputs(", ", stdout);
+        put_text("need", v->need);
+        fputs(", ", stdout);
+        put_text("why", *v->kernel ? "" : v->shown);
+        putchar('}');
     }
 }
 
@@ -197,6 +262,7 @@ static int run(const att_cli *cli, int argc, char **argv)
                   {"zoo", cli->kernels->zoo},
                   {"controls", cli->kernels->controls},
                   {"different", cli->kernels->different},
+                  {"variants", NULL},
                   {"evals", NULL},
                   {"suites", NULL}};
     size_t n = sizeof tables / sizeof *tables, at = 0;
@@ -204,13 +270,15 @@ static int run(const att_cli *cli, int argc, char **argv)
         at++;
     if (at == n || first + 1 < argc)
         return att_usage(&att_verb_list,
-                         "%s: one of kernels, evals, suites, zoo, controls, different",
+                         "%s: one of kernels, variants, evals, suites, zoo, controls, different",
                          at == n ? what : argv[first + 1]);
     code = ATT_EXIT_PASS;
     if (o.json)
         putchar('[');
     if (tables[at].kernels)
-        list_kernels(tables[at].kernels, o.json);
+        list_kernels(tables[at].kernels, o.json, at == 0);
+    else if (strcmp(what, "variants") == 0)
+        list_variants(o.json);
     else if (strcmp(what, "evals") == 0)
         list_evals(cli->evals, o.json);
     else
@@ -220,8 +288,9 @@ static int run(const att_cli *cli, int argc, char **argv)
     return code;
 }
 
-const att_verb att_verb_list = {.name = "list",
-                                .operands = "[kernels|evals|suites|zoo|controls|different]",
-                                .summary = "what there is",
-                                .options = table,
-                                .run = run};
+const att_verb att_verb_list = {
+    .name = "list",
+    .operands = "[kernels|variants|evals|suites|zoo|controls|different]",
+    .summary = "what there is",
+    .options = table,
+    .run = run};

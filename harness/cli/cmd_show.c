@@ -8,6 +8,7 @@
 #include "core/env.h"
 #include "core/param.h"
 #include "facts.h"
+#include "heads.h"
 #include "session.h"
 #include "tables.h"
 
@@ -37,6 +38,9 @@ static void show_kernel(const att_kernel *k, const att_value *values)
     att_facts f = att_facts_of(k, values);
 
     printf("%s: %s\n\n", k->name, k->summary ? k->summary : "");
+    for (const att_head *h = att_heads; h->kernel; h++)
+        if (strcmp(h->kernel, k->name) == 0)
+            printf("%s\n", h->text);
     if (k->source && *k->source)
         printf("source      %s\n", k->source);
     printf("family      %s\nclass       %s (%s)\n", k->family, f.class_,
@@ -58,8 +62,10 @@ static void show_kernel(const att_kernel *k, const att_value *values)
     att_facts_put(stdout, f.dtypes, ATT_DTYPES, att_facts_dtype, false);
     putchar('\n');
     if (!isnan(f.keys_read_4k))
-        printf("cost        a query reads %g keys of 4096, %g of 131072; %g bytes kept a token\n",
-               f.keys_read_4k, f.keys_read_128k, f.kv_bytes_per_token);
+        printf("cost        a query reads %g keys of 4096, %g of 32768, %g of 131072\n"
+               "            %g bytes kept a token more, %g for 131072\n",
+               f.keys_read_4k, f.keys_read_32k, f.keys_read_128k, f.kv_bytes_per_token,
+               f.state_bytes_128k);
     show_params(k->params);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/fp.h"
 
-enum { HEAD = 64, SHORT = 256 };
+enum { HEAD = 64, SHORT = 256, NEAR = 4096, MIDDLE = 32768, FAR = 131072 };
 
 static const char *const ops[ATT_OPS] = {
     [ATT_OP_ATTEND] = "attend",     [ATT_OP_ATTEND_BACKWARD] = "attend_backward",
@@ -88,11 +88,12 @@ static bool takes(const att_kernel *k, const att_value *values, int64_t queries,
     return k->supports(k, op, &p, values, &why) == ATT_OK;
 }
 
-static att_cost cost_of(const att_kernel *k, const att_value *values, int32_t dtype, int64_t keys)
+static att_cost cost_of(const att_kernel *k, const att_value *values, int32_t dtype,
+                        int64_t queries, int64_t keys)
 {
     const att_cost unknown = {NAN, NAN, NAN, NAN, NAN};
     _Alignas(64) unsigned char data[64] = {0};
-    att_problem p = question(1, keys, dtype, data);
+    att_problem p = question(queries, keys, dtype, data);
     att_cost cost = unknown;
 
     return k->cost && k->cost(k, &p, values, &cost) == ATT_OK ? cost : unknown;
@@ -113,10 +114,13 @@ att_facts att_facts_of(const att_kernel *k, const att_value *values)
         for (int32_t t = ATT_F32; t < ATT_I32; t++)
             if (f.dtypes >> t & 1u && takes(k, values, phases[i].queries, t))
                 f.phases |= 1u << i;
-    att_cost near = cost_of(k, values, first, 4096), far = cost_of(k, values, first, 131072);
-    f.kv_bytes_per_token = near.state_bytes / 4096.0;
+    att_cost near = cost_of(k, values, first, 1, NEAR), far = cost_of(k, values, first, 1, FAR);
+    f.kv_bytes_per_token = (far.state_bytes - near.state_bytes) / (FAR - NEAR);
+    f.state_bytes_128k = far.state_bytes;
     f.keys_read_4k = near.keys_read;
+    f.keys_read_32k = cost_of(k, values, first, 1, MIDDLE).keys_read;
     f.keys_read_128k = far.keys_read;
+    f.flops_4k = cost_of(k, values, first, NEAR, NEAR).flops_useful;
     return f;
 }
 

@@ -3,7 +3,8 @@
  *
  * Why: the plain case of att_session_ops, which every other cache must agree with.  Floats as they
  * were appended, or int8 with a scale a token and head.
- * Bound: as plain f32 attention on what is held.  Memory B capacity Hkv (Dk + Dv). */
+ * Bound: as plain f32 attention on what is held.  Memory B capacity Hkv (Dk + Dv).
+ * Source: Pope et al. 2022, "Efficiently scaling Transformer inference". */
 #include "common/kv_steps.h"
 
 static att_status open(const att_kernel *self, const att_problem *p, const att_scratch *s,

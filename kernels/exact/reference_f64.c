@@ -2,15 +2,18 @@
 /* The oracle: the whole contract of attn.h in double precision, row by row.
  *
  *   s_j = cap(scale q . k_j) - m_h |p - kp_j| + bias_j      cap(x) = c tanh(x / c)
- *   o   = sum_j exp(s_j - m) v_j / (sum_j exp(s_j - m) + exp(z - m))      LSE = m + ln sum exp(s_j
- * - m)
+ *   o   = sum_j exp(s_j - m) v_j / (sum_j exp(s_j - m) + exp(z - m))
+ *   LSE = m + ln sum_j exp(s_j - m)
  *
- * over the allowed keys, on the inputs as they were rounded to their storage type.  No tiles, no
- * online rescaling, nothing shared with the kernels that it judges; only the sums are compensated
- * (reference_sum.h), so that every result is within a few 2^-53 of exact:
+ * over the allowed keys, on the inputs as they were rounded to their storage type.
+ * Why: what every kernel is held to.  No tiles, no online rescaling, nothing shared with the
+ * kernels that it judges; only the sums are compensated (reference_sum.h).
+ * Bound: every result is within a few 2^-53 of exact,
  *   |e| <= sum p_j |v_j - o| expm1(d_j) + 4 2^-53 sum p_j |v_j|,
  *   d_j = 2^-53 (2 [f64 inputs: Dk + 3] a_j + 2 (1 + |s_j - m|) + 2 x_j)   in the rule's notation.
- * O(B Hq Sq Skv (Dk + Dv)). */
+ * O(B Hq Sq Skv (Dk + Dv)).
+ * Source: Vaswani et al. 2017, "Attention is all you need"; Ogita, Rump and Oishi 2005, "Accurate
+ * sum and dot product". */
 #include <stdio.h>
 
 #include "reference_accept.h"

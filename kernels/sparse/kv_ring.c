@@ -6,7 +6,8 @@
  *
  * Why: memory that does not grow with the context.  Where a window ends is still the mask's word:
  * slots hold more than one query sees.
- * Bound: as plain f32 attention on the window.  Memory B R Hkv (Dk + Dv). */
+ * Bound: as plain f32 attention on the window.  Memory B R Hkv (Dk + Dv).
+ * Source: Jiang et al. 2023, "Mistral 7B" (rolling buffer cache). */
 #include "common/kv_steps.h"
 
 static int64_t slots(const att_problem *p)
