@@ -36,7 +36,8 @@ typedef struct options {
 static const att_option table[] = {
     {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
      "ci/suites/NAME.json, or a file"},
-    {"eval", ATT_OPTION_LIST, offsetof(options, evals), "GLOB", NULL, "only these measures"},
+    {"eval", ATT_OPTION_LIST, offsetof(options, evals), "GLOB", NULL,
+     "only these measures, or those of a track: numeric, probes, model, cost"},
     {"kernel", ATT_OPTION_LIST, offsetof(options, kernels), "GLOB", NULL, "only these kernels"},
     {"plugin", ATT_OPTION_LIST, offsetof(options, plugins), "FILE.so[#NAME]", NULL,
      "a kernel of yours"},
@@ -64,9 +65,10 @@ static const att_option table[] = {
     {0}};
 
 /* --plugin FILE is --kernel plugin:FILE. */
-static att_status make_plan(const options *o, att_registry *r, att_run_plan *plan, att_why *why)
+static att_status make_plan(const att_cli *cli, const options *o, att_registry *r,
+                            att_run_plan *plan, att_why *why)
 {
-    const char *kernels[130] = {NULL}, *evals[65] = {NULL};
+    const char *kernels[130] = {NULL};
     att_arena arena = {0};
     size_t n = 0;
     uint64_t seed = (uint64_t)o->seed;
@@ -79,8 +81,9 @@ static att_status make_plan(const options *o, att_registry *r, att_run_plan *pla
         snprintf(path, sizeof path, "plugin:%s", o->plugins.at[i]);
         kernels[n++] = att_arena_text(&arena, path);
     }
-    for (size_t i = 0; i < o->evals.n; i++)
-        evals[i] = o->evals.at[i];
+    const char **evals = att_cli_evals(cli, o->evals.at, o->evals.n, &arena);
+    if (!evals)
+        status = ATT_NO_MEMORY;
     att_plan_filter filter = {o->evals.n ? evals : NULL, n ? kernels : NULL,
                               o->seed >= 0 ? &seed : NULL};
     for (size_t i = 0; i < o->cases.n && status == ATT_OK; i++)
@@ -308,7 +311,7 @@ static int run(const att_cli *cli, int argc, char **argv)
     att_plugin_source plugins = att_cli_plugins(cli);
     att_status status = att_registry_make(&tables, &plugins, &registry, &why);
     if (status == ATT_OK)
-        status = make_plan(&o, registry, &plan, &why);
+        status = make_plan(cli, &o, registry, &plan, &why);
     if (status == ATT_OK && plan.n == 0) {
         att_why_set(&why, "nothing matches: no case");
         code = ATT_EXIT_NOTHING;

@@ -19,8 +19,11 @@ static inline att_tables att_cli_tables(const att_cli *cli)
                         .oracle = "reference_f64"};
 }
 
-/* The numeric evals as patterns of measures, "parity", "parity.*" and so on, NULL at the end, in
- * the arena; NULL = no memory. */
+/* What was asked for as patterns of measures, NULL at the end, in the arena; NULL = no memory.  The
+ * name of a track (numeric, probes, model, cost) stands for its evals: "parity", "parity.*" ... */
+const char **att_cli_evals(const att_cli *cli, const char *const *asked, size_t n_asked,
+                           att_arena *arena);
+/* Those of the track numeric. */
 const char **att_cli_numeric(const att_cli *cli, att_arena *arena);
 
 extern const att_verb att_verb_worker, att_verb_run, att_verb_repro, att_verb_zoo, att_verb_mutants;
