@@ -20,6 +20,8 @@ typedef struct expansion {
     const att_plan_filter *filter;
     const char *measure;
     const char *params;
+    const cJSON *by_name; /* kernels that "*" does not stand for */
+    bool all;             /* kernels come from "*" */
     bool pattern; /* kernels come from a pattern: those without the eval's operator are left out */
     uint64_t seed;
     bool required;
@@ -84,10 +86,22 @@ static bool offers(const att_case *c)
     return any;
 }
 
+static bool only_by_name(const expansion *x, const char *text)
+{
+    const cJSON *name;
+
+    cJSON_ArrayForEach(name, x->by_name) if (cJSON_IsString(name) &&
+                                             att_glob(name->valuestring, text)) return true;
+    return false;
+}
+
 static att_status take(void *arg, const char *text, att_why *why)
 {
     expansion *x = arg;
     att_case *c = NULL;
+
+    if (x->all && only_by_name(x, text))
+        return ATT_OK;
     att_status status = att_case_make(x->registry, x->measure, text, x->params, &x->seed, &c, why);
 
     if (status == ATT_OK && x->pattern && !offers(c)) {
@@ -100,6 +114,7 @@ static att_status take(void *arg, const char *text, att_why *why)
 /* Takes the kernels that a pattern or a kernel's own text stands for. */
 static att_status match(expansion *x, const char *text, att_why *why)
 {
+    x->all = strcmp(text, "*") == 0;
     x->pattern = strpbrk(text, "*?") || (strncmp(text, "plugin:", 7) == 0 && !strpbrk(text, "#{"));
     return att_registry_match(x->registry, text, take, x, why);
 }
@@ -274,12 +289,15 @@ static att_status each_covered(expansion *x, const cJSON *params, const cJSON *k
 }
 
 static att_status suite_row(att_run_plan *plan, att_registry *r, const cJSON *row,
-                            const att_plan_filter *filter, att_why *why)
+                            const cJSON *by_name, const att_plan_filter *filter, att_why *why)
 {
     const cJSON *kernels = att_json_get(row, "kernels"), *params = att_json_get(row, "params");
     const cJSON *seeds = att_json_get(row, "seeds"), *required = att_json_get(row, "required"), *s;
-    expansion x = {
-        .plan = plan, .registry = r, .filter = filter, .required = !cJSON_IsFalse(required)};
+    expansion x = {.plan = plan,
+                   .registry = r,
+                   .filter = filter,
+                   .by_name = by_name,
+                   .required = !cJSON_IsFalse(required)};
     double budget = 0;
     att_buf none = {0};
 
@@ -327,7 +345,8 @@ att_status att_plan_add_suite(att_run_plan *plan, att_registry *r, const char *p
     {
         if (status != ATT_OK)
             break;
-        if ((status = suite_row(plan, r, row, filter, &inner)) != ATT_OK)
+        if ((status = suite_row(plan, r, row, att_json_get(suite, "by_name"), filter, &inner)) !=
+            ATT_OK)
             att_why_set(why, "%s: rows[%zu]: %.400s", path, i, inner.text);
         i++;
     }

@@ -177,6 +177,41 @@ static void repro_names_the_fault_of_a_known_bug(void)
     CU_ASSERT_EQUAL(WEXITSTATUS(status), ATT_EXIT_FAIL);
 }
 
+/* Cases of a suite that keeps naive_blas apart, planned with these options. */
+static long planned(const char *options)
+{
+    static const char suite[] =
+        "{\"schema_version\": 1, \"name\": \"apart\", \"by_name\": [\"naive_*\"], \"rows\": ["
+        "{\"measure\": \"parity\", \"kernels\": [\"*\"], \"params\": {}, \"seeds\": [1]}, "
+        "{\"measure\": \"parity\", \"kernels\": [\"naive_blas\"], \"params\": {\"sk\": [9]}, "
+        "\"seeds\": [1]}]}";
+    char command[3 * PATH_MAX], path[] = "/tmp/att_suite_XXXXXX";
+    long lines = 0;
+    int file = mkstemp(path);
+
+    test_room(room);
+    CU_ASSERT_FATAL(file >= 0);
+    CU_ASSERT_EQUAL(write(file, suite, strlen(suite)), (ssize_t)strlen(suite));
+    close(file);
+    snprintf(command, sizeof command,
+             "'%s/attest' run --suite '%s' --dry-run --quiet %s | grep -c 'parity naive_blas'",
+             room, path, options);
+    FILE *out = popen(command, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    CU_ASSERT_EQUAL(fscanf(out, "%ld", &lines), 1);
+    pclose(out);
+    unlink(path);
+    return lines;
+}
+
+static void kernels_kept_by_name_run_where_a_row_or_the_command_names_them(void)
+{
+    CU_ASSERT_EQUAL(planned(""), 1);
+    CU_ASSERT_EQUAL(planned("--kernel '*'"), 1);
+    CU_ASSERT_EQUAL(planned("--kernel 'naive*'"), 2);
+    CU_ASSERT_EQUAL(planned("--kernel naive_blas"), 2);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -190,6 +225,8 @@ int main(void)
         {"a_plugin_that_does_not_load_is_a_usage_error",
          a_plugin_that_does_not_load_is_a_usage_error},
         {"repro_names_the_fault_of_a_known_bug", repro_names_the_fault_of_a_known_bug},
+        {"kernels_kept_by_name_run_where_a_row_or_the_command_names_them",
+         kernels_kept_by_name_run_where_a_row_or_the_command_names_them},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("run", tests);
