@@ -176,6 +176,15 @@ static void bigbird_output_is_exact_on_its_own_pairs(void)
                       (att_value[]){{.i = 8}, {.i = 1}, {.i = random}, {.i = 1}, {.i = 5}}, NULL);
 }
 
+static void chosen_blocks_are_attended_to_exactly(void)
+{
+    for (int64_t budget = 1; budget < 4; budget++)
+        for (int64_t side = 1; side < 20; side += 6) {
+            pattern_holds("quest", (att_value[]){{.i = side}, {.i = budget}}, NULL);
+            pattern_holds("moba", (att_value[]){{.i = side}, {.i = budget}}, NULL);
+        }
+}
+
 static void controls_keep_what_they_say(void)
 {
     pattern_holds("first_k", (att_value[]){{.i = 6}}, in_first);
@@ -283,6 +292,8 @@ static void full_budgets_are_dense(void)
                 {"longformer", {{.i = 1000}, {.i = 0}}},
                 {"bigbird", {{.i = 4}, {.i = 1000}, {.i = 0}, {.i = 0}, {.i = 1}}},
                 {"bigbird", {{.i = 16}, {.i = 0}, {.i = 64}, {.i = 0}, {.i = 1}}},
+                {"quest", {{.i = 5}, {.i = 1000}}},
+                {"moba", {{.i = 16}, {.i = 1000}}},
                 {"topk", {{.i = 1000}}},
                 {"split_kv", {{.i = 1}}},
                 {"split_kv", {{.i = 7}}},
@@ -428,6 +439,7 @@ int main(void)
         {"block_sparse_keeps_its_blocks", block_sparse_keeps_its_blocks},
         {"longformer_keeps_globals_and_window", longformer_keeps_globals_and_window},
         {"bigbird_output_is_exact_on_its_own_pairs", bigbird_output_is_exact_on_its_own_pairs},
+        {"chosen_blocks_are_attended_to_exactly", chosen_blocks_are_attended_to_exactly},
         {"controls_keep_what_they_say", controls_keep_what_they_say},
         {"topk_output_is_exact_on_its_own_pairs", topk_output_is_exact_on_its_own_pairs},
         {"topk_keeps_the_k_best", topk_keeps_the_k_best},
