@@ -208,6 +208,10 @@ static att_status each_value(expansion *x, const cJSON *at, const att_buf *befor
         x->params = before->length ? before->data : "";
         return each_kernel(x, kernels, why);
     }
+    if (!cJSON_IsArray(at)) {
+        att_why_set(why, "params.%s: a list is expected", at->string);
+        return ATT_CORRUPT;
+    }
     cJSON_ArrayForEach(v, at)
     {
         params.length = 0;
