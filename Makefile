@@ -34,7 +34,10 @@ NOFMA   := kernels/exact/reference_f64.c kernels/different/dot_in_order.c $(wild
 
 ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
 LEVELS_x86_64 := plain v3 v4
-LEVELS  := $(or $(LEVELS_$(ARCH)),plain)
+# Slow builds hold one level; another: make asan LEVELS=v4.
+SLOW_x86_64   := v3
+SLOW    := $(filter asan tsan coverage fuzz,$(PROFILE))
+LEVELS  := $(or $(if $(SLOW),$(SLOW_$(ARCH))),$(LEVELS_$(ARCH)),plain)
 FLAGS_plain :=
 FLAGS_v3 := -march=x86-64-v3
 FLAGS_v4 := -march=x86-64-v4 -mprefer-vector-width=512
@@ -151,6 +154,8 @@ $(B)/heads.c: ci/scripts/heads.awk $(KERNEL_SRC)
 	@awk -f ci/scripts/heads.awk $(KERNEL_SRC) > $@
 $(B)/heads.o: $(B)/heads.c
 	$(CC) $(CFLAGS) -c $< -o $@
+
+$(B)/kernels/table.o: CFLAGS += $(LEVELS:%=-DATT_LEVEL_%)
 
 # What was built from what, for env.c; rewritten only when it says something else.
 $(B)/harness/core/env.o: CFLAGS += -I$(B)

@@ -71,7 +71,8 @@ int main(int argc, char **argv)
     self[n] = '\0';
     att_cli cli = {.self = self, .evals = att_evals, .writers = att_writers};
     if (!(cli.kernels = att_kernel_table(&why))) {
-        fprintf(stderr, "attest: ATT_ISA=%s: %s\n", getenv("ATT_ISA"), why);
+        fprintf(stderr, "attest: ATT_ISA=%s: %s\n", getenv("ATT_ISA") ? getenv("ATT_ISA") : "",
+                why);
         return ATT_EXIT_USAGE;
     }
     int code = verb->run(&cli, argc - 1, argv + 1);
