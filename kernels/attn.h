@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 #define ATT_ABI_MAJOR 0u
-#define ATT_ABI_MINOR 1u
+#define ATT_ABI_MINOR 2u
 /* Major in the upper 16 bits, minor in the lower.  A minor version only appends fields. */
 #define ATT_ABI ((ATT_ABI_MAJOR << 16) | ATT_ABI_MINOR)
 
@@ -89,7 +89,7 @@ typedef enum att_op {
     ATT_OPS
 } att_op;
 
-/* Rules of the linear family; S is the state [Dk,Dv] of a head, kept in f32. */
+/* Rules of the linear family; S is the state [F,Dv] of a head, kept in f32 (F = Dk unless said). */
 typedef enum att_rule {
     ATT_RULE_LINEAR = 0,  /* S += k v^T;                  o = scale * S^T q */
     ATT_RULE_LINEAR_ELU1, /* phi = elu + 1: S += phi(k) v^T, z += phi(k),
@@ -98,7 +98,9 @@ typedef enum att_rule {
     ATT_RULE_GLA,         /* S = diag(exp g) S + k v^T */
     ATT_RULE_DELTA,       /* S += beta k (v - S^T k)^T */
     ATT_RULE_GATED_DELTA, /* S = exp(g) S, then the delta update reads the decayed S */
-    ATT_RULE_SSD          /* S = exp(g) S + k v^T, scale 1 */
+    ATT_RULE_SSD,         /* S = exp(g) S + k v^T, scale 1 */
+    ATT_RULE_BASED /* as linear_elu1 with F = 1 + Dk + Dk^2 features, 1, x, x x^T / sqrt(2), of
+                    * x = k and scale q: weights 1 + s + s^2 / 2, s = scale q . k */
 } att_rule;
 
 /* The linear family's extra inputs and outputs (ATT_OP_RECUR).  The output is read after the
@@ -108,8 +110,8 @@ typedef struct att_recur {
     int32_t reserved;
     att_tensor g;         /* log decay, natural: [B,Hkv,S,Dk] or [B,Hkv,S,1] */
     att_tensor beta;      /* [B,Hkv,S,1] */
-    att_tensor state_in;  /* f32 [B,Hkv,Dk,Dv]; not given = zeros */
-    att_tensor z_in;      /* f32 [B,Hkv,1,Dk] normaliser; not given = zeros */
+    att_tensor state_in;  /* f32 [B,Hkv,F,Dv]; not given = zeros */
+    att_tensor z_in;      /* f32 [B,Hkv,1,F] normaliser; not given = zeros */
     att_tensor state_out; /* may be exactly state_in, as z_out z_in: in place, or refused */
     att_tensor z_out;
 } att_recur;

@@ -38,7 +38,7 @@ enum {
 #define REAL ATT_PARAM_REAL
 #define WORD ATT_PARAM_WORD
 
-#define RULES "linear|linear_elu1|retention|gla|delta|gated_delta|ssd"
+#define RULES "linear|linear_elu1|retention|gla|delta|gated_delta|ssd|based"
 
 static const att_param params[] = {
     {"b", INT, 0, "", "1", "0:100000", "1 0 2 3", "batch"},
@@ -47,8 +47,8 @@ static const att_param params[] = {
     {"t", INT, 0, "tokens", "17", "0:100000", "17 0 1 2 15 16 63 64 65 130", "tokens"},
     {"d", INT, 0, "", "8", "1:4096", "8 1 16 40 64", "head_dim"},
     {"dv", INT, 0, "", "0", "0:4096", "0 1 8 24 80", "value_dim; 0 = head_dim"},
-    {"rule", WORD, 0, "", "linear", RULES, "linear linear_elu1 retention gla delta gated_delta ssd",
-     "rule of the linear family"},
+    {"rule", WORD, 0, "", "linear", RULES,
+     "linear linear_elu1 retention gla delta gated_delta ssd based", "rule of the linear family"},
     {"scale", REAL, 0, "", "0", "0:1e6", "0 0.37", "0 = the rule's default"},
     {"gates", WORD, 0, "", "mild", "mild|off|near|strong|mixed|fading|steep",
      "mild off near strong mixed fading steep", "family of log decays"},
@@ -153,7 +153,7 @@ static bool covers(const att_value *values)
 {
     recur_spec s = spec_of(values);
 
-    return !nonsense(&s) && recur_work(&s) <= 3e6;
+    return !nonsense(&s) && recur_work(&s) <= 3e6 && (s.rule != ATT_RULE_BASED || s.d <= 16);
 }
 
 static double seconds(const char *task, const att_value *values)
@@ -180,7 +180,7 @@ static att_tensor part(att_tensor t, int64_t first, int64_t n)
 static att_status call_all(att_ctx *x, const recur_inputs *in, recur_outputs *o)
 {
     const recur_spec *s = &in->spec;
-    const bool normed = s->rule == ATT_RULE_LINEAR_ELU1;
+    const bool normed = recur_normed(s->rule);
     const att_variant_part *kernel = &att_ctx_variant(x)->part[0];
     att_tensor state = in->section.state_in, z = in->section.z_in;
     att_status status = ATT_OK;
@@ -224,7 +224,7 @@ static att_status call_all(att_ctx *x, const recur_inputs *in, recur_outputs *o)
 static att_status run_kernel(att_ctx *x, const recur_inputs *in, const att_units *units)
 {
     const recur_spec *s = &in->spec;
-    const bool normed = s->rule == ATT_RULE_LINEAR_ELU1;
+    const bool normed = recur_normed(s->rule);
     recur_outputs o;
     recur_error e;
     att_status status = recur_outputs_make(s, &o) ? call_all(x, in, &o) : ATT_NO_MEMORY;

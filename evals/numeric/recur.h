@@ -27,7 +27,8 @@ typedef struct recur_spec {
 #define RECUR_AHEAD  63 /* tokens past the end that a reading may take in */
 
 /* Dense doubles as they were stored: q [B,Hq,T,Dk], k [B,Hkv,T,Dk], v [B,Hkv,T,Dv], g as k (one a
- * channel), beta [B,Hkv,T], s [B,Hkv,Dk,Dv], z [B,Hkv,Dk]. */
+ * channel), beta [B,Hkv,T], s [B,Hkv,F,Dv], z [B,Hkv,F] (F features of Dk numbers; most rules: Dk).
+ */
 typedef struct recur_numbers {
     double *q, *k, *v, *g, *beta, *s, *z;
 } recur_numbers;
@@ -40,7 +41,7 @@ typedef struct recur_field {
     int64_t n;
 } recur_field;
 
-/* out [B,Hq,T,Dv], s [B,Hkv,Dk,Dv], z [B,Hkv,Dk]. */
+/* out [B,Hq,T,Dv], s [B,Hkv,F,Dv], z [B,Hkv,F]. */
 typedef struct recur_answer {
     recur_field out, s, z;
 } recur_answer;
@@ -81,6 +82,21 @@ static inline bool recur_delta(int32_t rule)
     return rule == ATT_RULE_DELTA || rule == ATT_RULE_GATED_DELTA;
 }
 
+/* Is the output divided by z . q? */
+static inline bool recur_normed(int32_t rule)
+{
+    return rule == ATT_RULE_LINEAR_ELU1 || rule == ATT_RULE_BASED;
+}
+
+/* F */
+static inline int64_t recur_features(const recur_spec *s)
+{
+    return s->rule == ATT_RULE_BASED ? 1 + s->d + s->d * s->d : s->d;
+}
+
+/* The F features of the Dk numbers at x; based's scale stands before those of a query. */
+void recur_map(const recur_spec *s, const double *x, double *out);
+
 /* Tokens of the call that begins at `first`. */
 int64_t recur_call_length(const recur_spec *s, int64_t first);
 
@@ -96,6 +112,12 @@ void recur_inputs_drop(void *inputs);
 /* The recurrence and the size of its errors, as `reading` has it; NO_MEMORY. */
 att_status recur_walk(const recur_spec *s, const recur_numbers *n, const recur_reading *reading,
                       recur_answer *out);
+
+/* --- recur_twin.c */
+/* The same answer by the quadratic form: out [B,Hq,T,Dv], state [B,Hkv,F,Dv], z [B,Hkv,F];
+ * NO_MEMORY. */
+att_status recur_twin(const recur_spec *s, const recur_numbers *n, double *out, double *state,
+                      double *z);
 
 /* --- recur_outputs.c */
 /* One output in guarded memory, and a dense copy of what was written there. */

@@ -87,7 +87,7 @@ static bool has(const recur_spec *s, need of)
     case GATED_DELTA:
         return s->rule == ATT_RULE_GATED_DELTA;
     case NORM:
-        return s->rule == ATT_RULE_LINEAR_ELU1;
+        return recur_normed(s->rule);
     default:
         return true;
     }

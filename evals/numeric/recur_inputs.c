@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a recurrent case: numbers of a family -> stored (rounded, strided) -> read back, so that
  * the oracle sees exactly what a kernel sees -> frozen -> the recurrence walked in float64, which
- * the oracle's own must equal (two forms, written apart).  Done once, shared by all kernels.
+ * the oracle's own and the quadratic form must equal (three forms, written apart).  Done once,
+ * shared by all kernels.
  *
  * q and k of the delta rules are L2-normalised, as their contract asks of whoever calls them. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fp.h"
 #include "evals/numeric/parity.h"
@@ -32,14 +34,29 @@ int64_t recur_call_length(const recur_spec *s, int64_t first)
     return n;
 }
 
+void recur_map(const recur_spec *s, const double *x, double *out)
+{
+    const int64_t n = s->d;
+
+    for (int64_t c = 0; c < n && s->rule != ATT_RULE_BASED; c++)
+        out[c] = s->rule != ATT_RULE_LINEAR_ELU1 ? x[c] : x[c] > 0 ? x[c] + 1 : exp(x[c]);
+    if (s->rule != ATT_RULE_BASED)
+        return;
+    out[0] = 1;
+    memcpy(out + 1, x, (size_t)n * sizeof *x);
+    for (int64_t c = 0; c < n * n; c++)
+        out[1 + n + c] = x[c / n] * x[c % n] / sqrt(2.0);
+}
+
 double recur_work(const recur_spec *s)
 {
-    return (double)s->b * (double)(s->hq + s->hkv) * (double)s->t * (double)s->d * (double)s->dv;
+    return (double)s->b * (double)(s->hq + s->hkv) * (double)s->t * (double)recur_features(s) *
+           (double)s->dv;
 }
 
 bool recur_fits(const recur_spec *s)
 {
-    const int64_t of[] = {s->b, s->hq, s->t + s->d, s->d + s->dv};
+    const int64_t of[] = {s->b, s->hq, s->t + recur_features(s), s->d + s->dv};
     int64_t cells = 1;
 
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
@@ -143,6 +160,22 @@ static double beta(const recur_spec *s, att_rng *rng)
     return x < 0.1 ? 0 : x > 0.9 ? 1 : x;
 }
 
+/* What a normaliser is when a call begins: sums of features of some keys. */
+static void make_normaliser(const recur_spec *s, att_rng *rng, recur_numbers *n)
+{
+    const int64_t heads = s->b * s->hkv, f = recur_features(s);
+
+    for (int64_t i = 0; i < heads * f; i++)
+        n->z[i] = 0.5 + fabs(att_rng_normal(rng));
+    for (int64_t h = 0; h < heads && s->rule == ATT_RULE_BASED; h++) {
+        double *z = n->z + h * f;
+        for (int64_t c = 0; c < f; c++)
+            z[c] = c == 0 ? 1 : c <= s->d ? 0.3 * att_rng_normal(rng) : 0;
+        for (int64_t c = 0; c < s->d * s->d; c++)
+            z[1 + s->d + c] = z[1 + c / s->d] * z[1 + c % s->d] / sqrt(2.0);
+    }
+}
+
 static void make_values(att_ctx *x, const recur_spec *s, recur_numbers *n)
 {
     att_rng values = att_ctx_group_rng(x, "values"), gates = att_ctx_group_rng(x, "gates");
@@ -167,9 +200,8 @@ static void make_values(att_ctx *x, const recur_spec *s, recur_numbers *n)
         for (int64_t c = 0; c < s->d; c++)
             n->g[r * s->d + c] = c && !s->channels ? n->g[r * s->d] : gate(s, &gates, r % s->t);
     }
-    fill(&values, n->s, heads * s->d * s->dv, 0.7);
-    for (int64_t i = 0; i < heads * s->d; i++) /* sums of features are positive */
-        n->z[i] = 0.5 + fabs(att_rng_normal(&values));
+    fill(&values, n->s, heads * recur_features(s) * s->dv, 0.7);
+    make_normaliser(s, &values, n);
 }
 
 /* ---------------------------------------------------------------------------- storage */
@@ -205,7 +237,8 @@ static bool store(recur_inputs *in)
     const recur_spec *s = &in->spec;
     const int64_t q[] = {s->b, s->hq, s->t, s->d}, k[] = {s->b, s->hkv, s->t, s->d};
     const int64_t v[] = {s->b, s->hkv, s->t, s->dv}, one[] = {s->b, s->hkv, s->t, 1};
-    const int64_t state[] = {s->b, s->hkv, s->d, s->dv}, z[] = {s->b, s->hkv, 1, s->d};
+    const int64_t state[] = {s->b, s->hkv, recur_features(s), s->dv};
+    const int64_t z[] = {s->b, s->hkv, 1, recur_features(s)};
     recur_numbers *n = &in->numbers;
     att_recur *r = &in->section;
 
@@ -217,9 +250,8 @@ static bool store(recur_inputs *in)
         return false;
     if (recur_delta(s->rule) && !put(in, s->dtype, one, 1, n->beta, &r->beta))
         return false;
-    if (s->starts &&
-        (!put(in, ATT_F32, state, s->dv, n->s, &r->state_in) ||
-         (s->rule == ATT_RULE_LINEAR_ELU1 && !put(in, ATT_F32, z, s->d, n->z, &r->z_in))))
+    if (s->starts && (!put(in, ATT_F32, state, s->dv, n->s, &r->state_in) ||
+                      (recur_normed(s->rule) && !put(in, ATT_F32, z, z[3], n->z, &r->z_in))))
         return false;
     for (size_t g = 0; g < in->guards; g++)
         att_guard_freeze(&in->guard[g], true);
@@ -240,13 +272,15 @@ static bool agrees(const recur_field *f, const double *oracle)
     return true;
 }
 
-/* The oracle's recurrence on what the kernel gets must be the walk's, to float64 rounding. */
+/* The oracle's recurrence on what the kernel gets, and the quadratic form, must be the walk's, to
+ * float64 rounding. */
 static att_status check(att_ctx *x, const recur_inputs *in)
 {
     const recur_spec *s = &in->spec;
     const recur_answer *a = &in->answer;
     double *room = calloc((size_t)(a->out.n + a->s.n + a->z.n) + 1, sizeof *room);
-    const bool normed = s->rule == ATT_RULE_LINEAR_ELU1;
+    const bool normed = recur_normed(s->rule);
+    const int64_t f = recur_features(s);
     att_recur section = in->section;
     att_problem p = in->given;
 
@@ -255,13 +289,20 @@ static att_status check(att_ctx *x, const recur_inputs *in)
     double *state = room + a->out.n, *z = state + a->s.n;
     p.recur = &section;
     p.out = att_tensor_dense(room, ATT_F64, s->b, s->hq, s->t, s->dv);
-    section.state_out = att_tensor_dense(state, ATT_F64, s->b, s->hkv, s->d, s->dv);
+    section.state_out = att_tensor_dense(state, ATT_F64, s->b, s->hkv, f, s->dv);
     if (normed)
-        section.z_out = att_tensor_dense(z, ATT_F64, s->b, s->hkv, 1, s->d);
+        section.z_out = att_tensor_dense(z, ATT_F64, s->b, s->hkv, 1, f);
     att_status status = att_ctx_oracle(x, ATT_OP_RECUR, &p);
     if (status == ATT_OK &&
         (!agrees(&a->out, room) || !agrees(&a->s, state) || (normed && !agrees(&a->z, z)))) {
         att_ctx_why(x, "the oracle's recurrence and the one walked here do not agree");
+        status = ATT_CORRUPT;
+    }
+    if (status == ATT_OK)
+        status = recur_twin(s, &in->numbers, room, state, z);
+    if (status == ATT_OK &&
+        (!agrees(&a->out, room) || !agrees(&a->s, state) || (normed && !agrees(&a->z, z)))) {
+        att_ctx_why(x, "the recurrence and its quadratic form do not agree");
         status = ATT_CORRUPT;
     }
     free(room);
@@ -279,8 +320,8 @@ static bool make_numbers(const recur_spec *s, recur_numbers *n)
               {&n->v, rows * s->dv},
               {&n->g, rows * s->d},
               {&n->beta, rows},
-              {&n->s, heads * s->d * s->dv},
-              {&n->z, heads * s->d}};
+              {&n->s, heads * recur_features(s) * s->dv},
+              {&n->z, heads * recur_features(s)}};
 
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         if (!(*of[i].at = calloc((size_t)of[i].n + 1, sizeof(double))))

@@ -110,8 +110,8 @@ att_status recur_answer_make(const recur_spec *s, recur_answer *out)
 {
     *out = (recur_answer){0};
     if (make_field(&out->out, s->b * s->hq * s->t * s->dv) &&
-        make_field(&out->s, s->b * s->hkv * s->d * s->dv) &&
-        make_field(&out->z, s->b * s->hkv * s->d))
+        make_field(&out->s, s->b * s->hkv * recur_features(s) * s->dv) &&
+        make_field(&out->z, s->b * s->hkv * recur_features(s)))
         return ATT_OK;
     recur_answer_drop(out);
     return ATT_NO_MEMORY;

@@ -66,14 +66,16 @@ static size_t collect(recur_output *o)
 
 bool recur_outputs_make(const recur_spec *s, recur_outputs *o)
 {
+    const int64_t f = recur_features(s);
+
     *o = (recur_outputs){0};
     if (!make_output(s, s->dtype, s->hq, s->t, s->dv, &o->out) ||
-        !make_output(s, ATT_F32, s->hkv, s->d, s->dv, &o->s) ||
-        !make_output(s, ATT_F32, s->hkv, 1, s->d, &o->z))
+        !make_output(s, ATT_F32, s->hkv, f, s->dv, &o->s) ||
+        !make_output(s, ATT_F32, s->hkv, 1, f, &o->z))
         return false;
     for (int i = 0; i < 2; i++)
-        if (!make_output(s, ATT_F32, s->hkv, s->d, s->dv, &o->between_s[i]) ||
-            !make_output(s, ATT_F32, s->hkv, 1, s->d, &o->between_z[i]))
+        if (!make_output(s, ATT_F32, s->hkv, f, s->dv, &o->between_s[i]) ||
+            !make_output(s, ATT_F32, s->hkv, 1, f, &o->between_z[i]))
             return false;
     return true;
 }

@@ -28,28 +28,23 @@
 
 #include "evals/numeric/recur.h"
 
-/* One state head at work.  Matrices are [Dk][wide], wide = Dv + 1: the last column is z's. */
+/* One state head at work.  Matrices are [F][wide], wide = Dv + 1: the last column is z's. */
 typedef struct walk {
     const recur_spec *s;
     const recur_numbers *n;
     const recur_reading *how;
-    int64_t wide, b, h, t, first; /* first: of the call that t is in */
-    double scale;
+    int64_t f, wide, b, h, t, first;            /* f: features; first: of the call that t is in */
+    double scale, before_features;              /* of the output; of a query before its features */
     double *S, *P, *var, *worst, *drift, *last; /* last: the addend before */
-    double *k, *v, *decay, *logs;               /* [Dk] [wide] [Dk] [Dk] */
+    double *k, *v, *decay, *logs, *raw;         /* [F] [wide] [F] [F] [F] */
     double *worst_col, *var_col, *drift_col;    /* [wide], the delta rules' */
     double *sums;                               /* [wide] sum of |w| */
-    double *before;                             /* [Dk][wide] S before the write */
+    double *before;                             /* [F][wide] S before the write */
 } walk;
-
-static double feature(double x)
-{
-    return x > 0 ? x + 1 : exp(x);
-}
 
 static bool normed(const walk *w)
 {
-    return w->s->rule == ATT_RULE_LINEAR_ELU1;
+    return recur_normed(w->s->rule);
 }
 
 /* Where token t of the head is, and its row there. */
@@ -85,9 +80,8 @@ static void take_token(walk *w)
     int64_t row;
     const recur_numbers *n = numbers_at(w, w->t, &row);
 
-    for (int64_t c = 0; c < s->d; c++) {
-        double k = n->k[row * s->d + c];
-        w->k[c] = normed(w) ? feature(k) : k;
+    recur_map(s, n->k + row * s->d, w->k);
+    for (int64_t c = 0; c < w->f; c++) {
         w->decay[c] = decay_of(w, w->how->decay_late ? w->t - 1 : w->t, c);
         if (recur_gated(s->rule))
             w->logs[c] += fabs(n->g[row * s->d + c]);
@@ -103,7 +97,7 @@ static void pseudo_values(walk *w, double beta, double *reach)
 
     for (int64_t d = 0; d < s->dv; d++) {
         double read = 0, size = fabs(w->v[d]);
-        for (int64_t c = 0; c < s->d; c++) {
+        for (int64_t c = 0; c < w->f; c++) {
             int64_t at = c * w->wide + d;
             double decay = w->how->delta_reads_undecayed ? 1 : w->decay[c];
             read += w->k[c] * decay * w->S[at];
@@ -119,9 +113,9 @@ static void follow_column(walk *w, int64_t d, double beta, double reach)
 {
     const recur_spec *s = w->s;
     double kk = 0, aged = 0, logs = 0, most = 0, all = 0;
-    const double terms = (double)(s->d + w->t + 7);
+    const double terms = (double)(w->f + w->t + 7);
 
-    for (int64_t c = 0; c < s->d; c++) {
+    for (int64_t c = 0; c < w->f; c++) {
         double old = w->decay[c] * w->P[c * w->wide + d];
         double new = old + fabs(w->k[c] * w->v[d]);
         kk += w->k[c] * w->k[c];
@@ -167,7 +161,7 @@ static void step(walk *w, double *reach)
         w->sums[d] += fabs(w->v[d]);
     for (int64_t d = 0; d < s->dv && delta; d++)
         follow_column(w, d, beta, reach[d]);
-    for (int64_t c = 0; c < s->d; c++)
+    for (int64_t c = 0; c < w->f; c++)
         for (int64_t d = 0; d < w->wide; d++) {
             int64_t at = c * w->wide + d;
             double addend = w->k[c] * w->v[d];
@@ -189,9 +183,9 @@ static read read_column(const walk *w, const double *q, int64_t d)
     const recur_spec *s = w->s;
     const double *S = w->how->read_before_write ? w->before : w->S;
     double x = 0, size = 0, spread = 0, drift = 0, far = 0, qq = 0, one = 0;
-    const double dk = (double)s->d, n = (double)(w->t + 1), scale = fabs(w->scale);
+    const double dk = (double)w->f, n = (double)(w->t + 1), scale = fabs(w->scale);
 
-    for (int64_t c = 0; c < s->d; c++) {
+    for (int64_t c = 0; c < w->f; c++) {
         const int64_t at = c * w->wide + d;
         x += q[c] * S[at];
         size += fabs(q[c]) * w->P[at];
@@ -213,15 +207,18 @@ static read read_column(const walk *w, const double *q, int64_t d)
     return r;
 }
 
-/* z of all state heads up to this one, at this token alone (a sum over the wrong axis). */
+/* z of all state heads up to this one, at this token alone (a sum over the wrong axis).  `before`
+ * is free once the token is written. */
 static double norm_over_heads(const walk *w, const double *q)
 {
     const recur_spec *s = w->s;
-    double norm = 0;
+    double norm = 0, *k = w->before;
 
-    for (int64_t h = 0; h <= w->h; h++)
-        for (int64_t c = 0; c < s->d; c++)
-            norm += q[c] * feature(w->n->k[((w->b * s->hkv + h) * s->t + w->t) * s->d + c]);
+    for (int64_t h = 0; h <= w->h; h++) {
+        recur_map(s, w->n->k + ((w->b * s->hkv + h) * s->t + w->t) * s->d, k);
+        for (int64_t c = 0; c < w->f; c++)
+            norm += q[c] * k[c];
+    }
     return norm;
 }
 
@@ -240,11 +237,12 @@ static void read_query(walk *w, int64_t hq, double *q, recur_field *out)
     const int64_t row = (w->b * s->hq + hq) * s->t + w->t;
     read z = {.x = 1};
 
-    for (int64_t c = 0; c < s->d; c++) {
-        q[c] = w->n->q[row * s->d + c];
-        if (normed(w) && !w->how->norm_of_keys_only)
-            q[c] = feature(q[c]);
-    }
+    for (int64_t c = 0; c < s->d; c++)
+        w->raw[c] = w->before_features * w->n->q[row * s->d + c];
+    if (w->how->norm_of_keys_only && s->rule == ATT_RULE_LINEAR_ELU1)
+        memcpy(q, w->raw, (size_t)s->d * sizeof *q);
+    else
+        recur_map(s, w->raw, q);
     if (normed(w) && !without_norm(w))
         z = read_column(w, q, s->dv);
     if (normed(w) && w->how->norm_over_heads)
@@ -265,7 +263,7 @@ static void start(walk *w)
     const recur_spec *s = w->s;
     const int64_t head = w->b * s->hkv + w->h;
     const bool given = s->starts && !w->how->state_forgotten;
-    const size_t cells = (size_t)(s->d * w->wide) * sizeof(double);
+    const size_t cells = (size_t)(w->f * w->wide) * sizeof(double);
     double *zeroed[] = {w->var, w->worst, w->drift},
            *narrow[] = {w->worst_col, w->var_col, w->drift_col, w->sums};
 
@@ -273,13 +271,13 @@ static void start(walk *w)
         memset(zeroed[i], 0, cells);
     for (size_t i = 0; i < sizeof narrow / sizeof *narrow; i++)
         memset(narrow[i], 0, (size_t)w->wide * sizeof(double));
-    memset(w->logs, 0, (size_t)s->d * sizeof *w->logs);
-    for (int64_t c = 0; c < s->d; c++)
+    memset(w->logs, 0, (size_t)w->f * sizeof *w->logs);
+    for (int64_t c = 0; c < w->f; c++)
         for (int64_t d = 0; d < w->wide; d++) {
             double *x = &w->S[c * w->wide + d];
             *x = !given      ? 0
-                 : d < s->dv ? w->n->s[(head * s->d + c) * s->dv + d]
-                             : w->n->z[head * s->d + c];
+                 : d < s->dv ? w->n->s[(head * w->f + c) * s->dv + d]
+                             : w->n->z[head * w->f + c];
             w->P[c * w->wide + d] = fabs(*x);
             w->sums[d] += fabs(*x);
             w->last[c * w->wide + d] = (double)NAN;
@@ -291,11 +289,11 @@ static void finish(walk *w, recur_answer *out)
     const recur_spec *s = w->s;
     const int64_t head = w->b * s->hkv + w->h;
 
-    for (int64_t c = 0; c < s->d; c++)
+    for (int64_t c = 0; c < w->f; c++)
         for (int64_t d = 0; d < w->wide; d++) {
             const int64_t from = c * w->wide + d;
             recur_field *f = d < s->dv ? &out->s : &out->z;
-            const int64_t at = d < s->dv ? (head * s->d + c) * s->dv + d : head * s->d + c;
+            const int64_t at = d < s->dv ? (head * w->f + c) * s->dv + d : head * w->f + c;
             const bool column = recur_delta(s->rule) && d < s->dv;
             f->x[at] = w->S[from];
             f->units[at] = column ? w->worst_col[d] : w->worst[from];
@@ -312,7 +310,7 @@ static void leave_block(walk *w)
     const int64_t block = w->how->block, end = w->t - w->first;
 
     for (int64_t d = 0; d < s->dv && block && (end + 1) % block == 0; d++)
-        for (int64_t c = 0; c < s->d; c++) {
+        for (int64_t c = 0; c < w->f; c++) {
             const int64_t at = c * w->wide + d;
             double back = 1;
             for (int64_t t = end; t % block > block - 7 + 2 * (d % 4); t--)
@@ -339,10 +337,10 @@ static void fill_chunk(walk *w, double *reach)
 
 static bool make_room(walk *w, double **room)
 {
-    const int64_t cells = w->s->d * w->wide, d = w->s->d;
-    double *at = calloc((size_t)(7 * cells + 3 * d + 5 * w->wide + d + w->wide), sizeof *at);
+    const int64_t cells = w->f * w->wide, d = w->f;
+    double *at = calloc((size_t)(7 * cells + 5 * d + 5 * w->wide + w->wide), sizeof *at);
     double **large[] = {&w->S, &w->P, &w->var, &w->worst, &w->drift, &w->last, &w->before};
-    double **rows[] = {&w->k, &w->decay, &w->logs};
+    double **rows[] = {&w->k, &w->decay, &w->logs, &w->raw};
     double **narrow[] = {&w->v, &w->worst_col, &w->var_col, &w->drift_col, &w->sums};
 
     *room = at;
@@ -367,7 +365,7 @@ static void walk_head(walk *w, recur_answer *out, double *q, double *reach)
             w->first = next;
             next += recur_call_length(s, w->t);
             if (w->how->state_forgotten && w->t)
-                memset(w->S, 0, (size_t)(s->d * w->wide) * sizeof *w->S);
+                memset(w->S, 0, (size_t)(w->f * w->wide) * sizeof *w->S);
         }
         step(w, reach);
         for (int64_t i = 0; i < group; i++)
@@ -383,15 +381,18 @@ att_status recur_walk(const recur_spec *s, const recur_numbers *n, const recur_r
                       recur_answer *out)
 {
     static const recur_reading right = {0};
-    walk w = {.s = s, .n = n, .how = reading ? reading : &right, .wide = s->dv + 1};
+    walk w = {.s = s, .n = n, .how = reading ? reading : &right};
     double *room = NULL;
 
+    w.wide = s->dv + 1;
+    w.f = recur_features(s);
     if (!make_room(&w, &room))
         return ATT_NO_MEMORY;
-    double *q = w.sums + w.wide, *reach = q + s->d;
+    double *q = w.sums + w.wide, *reach = q + w.f;
     w.scale = !isnan(s->scale) ? s->scale : s->rule == ATT_RULE_SSD ? 1 : 1 / sqrt((double)s->d);
     if (w.how->scale_missing)
         w.scale = s->rule == ATT_RULE_SSD && isnan(s->scale) ? 1 / sqrt((double)s->d) : 1;
+    w.before_features = s->rule == ATT_RULE_BASED ? w.scale : 1;
     if (normed(&w))
         w.scale = 1;
     for (w.b = 0; w.b < s->b; w.b++)

@@ -48,13 +48,13 @@ static const refusal_lie *lie_named(const char *name)
 
 /* The kernel's answer to the problem, told a lie or (NULL) honest. */
 static att_status answer(att_ctx *x, const refusal_lie *lie, bool honest, int32_t dtype,
-                         size_t *touched)
+                         int32_t rule, size_t *touched)
 {
     refusal r;
     att_status status = ATT_NO_MEMORY;
-    att_op op = lie->with == REFUSAL_STATE ? ATT_OP_RECUR : ATT_OP_ATTEND;
+    att_op op = refusal_recurs(lie->with) ? ATT_OP_RECUR : ATT_OP_ATTEND;
 
-    if (refusal_make(&r, lie->with, dtype)) {
+    if (refusal_make(&r, lie->with, dtype, rule)) {
         if (att_ctx_kernel(x)->class_ == ATT_OWN)
             r.p.lse = (att_tensor){0}; /* no softmax, no LSE */
         if (!honest)
@@ -73,18 +73,23 @@ static att_status run(att_ctx *x)
 {
     static const int32_t dtypes[] = {ATT_F32, ATT_F16, ATT_BF16, ATT_F64};
     const refusal_lie *lie = lie_named(att_ctx_word(x, "lie"));
+    static const int32_t rules[] = {ATT_RULE_LINEAR_ELU1, ATT_RULE_BASED, ATT_RULE_LINEAR,
+                                    ATT_RULE_RETENTION,   ATT_RULE_GLA,   ATT_RULE_DELTA,
+                                    ATT_RULE_GATED_DELTA, ATT_RULE_SSD};
     att_status status = ATT_UNSUPPORTED;
-    size_t touched = 0, i = 0;
+    size_t touched = 0, i = 0, r = 0;
 
     if (lie->with == REFUSAL_LSE && att_ctx_kernel(x)->class_ == ATT_OWN) {
         att_ctx_why(x, "has a function of its own, without an LSE");
         return status;
     }
-    for (; status == ATT_UNSUPPORTED && i < sizeof dtypes / sizeof *dtypes; i++)
-        status = answer(x, lie, true, dtypes[i], &touched);
+    const size_t ways = lie->with == REFUSAL_STATE ? 8 : lie->with == REFUSAL_NORM ? 2 : 1;
+    const size_t most = ways * sizeof dtypes / sizeof *dtypes;
+    for (; status == ATT_UNSUPPORTED && i < most; i++) /* the first honest problem that it takes */
+        status = answer(x, lie, true, dtypes[i / ways], rules[r = i % ways], &touched);
     if (status != ATT_OK)
         return status;
-    status = answer(x, lie, false, dtypes[i - 1], &touched);
+    status = answer(x, lie, false, dtypes[(i - 1) / ways], rules[r], &touched);
     att_ctx_record(x, "accepted", status == ATT_OK);
     att_ctx_record(x, "odd_answer",
                    status != ATT_OK && status != ATT_INVALID && status != ATT_UNSUPPORTED);

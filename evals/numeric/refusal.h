@@ -32,7 +32,8 @@ typedef enum refusal_with {
     REFUSAL_LENGTHS,
     REFUSAL_PACKED,
     REFUSAL_PAGED,
-    REFUSAL_STATE /* a recurrence's section, states in and out: asked as ATT_OP_RECUR */
+    REFUSAL_STATE, /* a recurrence's section, states in and out: asked as ATT_OP_RECUR */
+    REFUSAL_NORM   /* that of a rule with a normaliser */
 } refusal_with;
 
 #define REFUSAL_GUARDS 12
@@ -51,9 +52,14 @@ typedef struct refusal_lie {
     const char *fault; /* the bug of a kernel that believes it; "" = none known */
 } refusal_lie;
 
-/* --- refusal_make.c: an honest problem of dtype; inputs end at guard pages, outputs hold 0xff.
- * false: no memory; drop it all the same. */
-bool refusal_make(refusal *r, refusal_with with, int32_t dtype);
+static inline bool refusal_recurs(refusal_with with)
+{
+    return with == REFUSAL_STATE || with == REFUSAL_NORM;
+}
+
+/* --- refusal_make.c: an honest problem of dtype, a recurrence of `rule`; inputs end at guard
+ * pages, outputs hold 0xff.  false: no memory; drop it all the same. */
+bool refusal_make(refusal *r, refusal_with with, int32_t dtype, int32_t rule);
 /* Inputs are read-only during a call. */
 void refusal_freeze(refusal *r, bool frozen);
 /* Bytes of out, LSE and states, and around them, that were written. */

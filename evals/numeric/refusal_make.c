@@ -70,20 +70,26 @@ static bool result(att_guard *g, int64_t n2, int64_t n3, att_tensor *out)
     return true;
 }
 
-static bool states(refusal *r)
+static bool states(refusal *r, int32_t rule)
 {
+    const bool normed = rule == ATT_RULE_LINEAR_ELU1 || rule == ATT_RULE_BASED;
+    const bool delta = rule == ATT_RULE_DELTA || rule == ATT_RULE_GATED_DELTA;
+    const bool gated = rule == ATT_RULE_GLA || rule == ATT_RULE_SSD || rule == ATT_RULE_GATED_DELTA;
+    const int64_t f = rule == ATT_RULE_BASED ? 1 + D + D * D : D;
     att_recur *section = &r->section;
 
-    section->rule = ATT_RULE_LINEAR_ELU1;
+    section->rule = rule;
     r->p.recur = section;
     r->p.lse = (att_tensor){0};
-    return floats(r, ATT_F32, B, HKV, D, D, &section->state_in) &&
-           floats(r, ATT_F32, B, HKV, 1, D, &section->z_in) &&
-           result(&r->state_out, D, D, &section->state_out) &&
-           result(&r->z_out, 1, D, &section->z_out);
+    return (!gated || floats(r, ATT_F32, B, HKV, SQ, 1, &section->g)) &&
+           (!delta || floats(r, ATT_F32, B, HKV, SQ, 1, &section->beta)) &&
+           (!normed || (floats(r, ATT_F32, B, HKV, 1, f, &section->z_in) &&
+                        result(&r->z_out, 1, f, &section->z_out))) &&
+           floats(r, ATT_F32, B, HKV, f, D, &section->state_in) &&
+           result(&r->state_out, f, D, &section->state_out);
 }
 
-static bool extras(refusal *r, refusal_with with, int32_t dtype)
+static bool extras(refusal *r, refusal_with with, int32_t dtype, int32_t rule)
 {
     static const int32_t q_lengths[B] = {SQ, SQ - 1}, kv_lengths[B] = {SK, SK - 1};
     static const int32_t cu_q[B + 1] = {0, SQ - 1, 2 * SQ - 1}, cu_k[B + 1] = {0, SK, 2 * SK - 1};
@@ -113,18 +119,19 @@ static bool extras(refusal *r, refusal_with with, int32_t dtype)
         return ints(r, table, B, PAGES, &p->block_table) &&
                ints(r, kv_lengths, 1, B, &p->kv_lengths);
     case REFUSAL_STATE:
-        return states(r);
+    case REFUSAL_NORM:
+        return states(r, rule);
     default:
         return true;
     }
 }
 
-bool refusal_make(refusal *r, refusal_with with, int32_t dtype)
+bool refusal_make(refusal *r, refusal_with with, int32_t dtype, int32_t rule)
 {
     bool packed = with == REFUSAL_PACKED, paged = with == REFUSAL_PAGED;
     int64_t batch = packed ? 1 : B, rows = packed ? 2 * SQ - 1 : SQ;
     int64_t pool = paged ? REFUSAL_POOL : batch;
-    int64_t all = with == REFUSAL_STATE ? SQ : SK; /* a recurrence has as many keys as queries */
+    int64_t all = refusal_recurs(with) ? SQ : SK; /* a recurrence has as many keys as queries */
     int64_t keys = paged ? REFUSAL_PAGE : packed ? 2 * SK - 1 : all;
     att_problem *p = &r->p;
 
@@ -143,7 +150,7 @@ bool refusal_make(refusal *r, refusal_with with, int32_t dtype)
     p->lse = att_tensor_dense(r->lse.data, ATT_F32, 1, batch, HQ, rows);
     return floats(r, dtype, batch, HQ, rows, D, &p->q) &&
            floats(r, dtype, pool, HKV, keys, D, &p->k) &&
-           floats(r, dtype, pool, HKV, keys, D, &p->v) && extras(r, with, dtype);
+           floats(r, dtype, pool, HKV, keys, D, &p->v) && extras(r, with, dtype, rule);
 }
 
 void refusal_freeze(refusal *r, bool frozen)

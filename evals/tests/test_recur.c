@@ -129,25 +129,27 @@ static void open_house(void)
 
 static void every_rule_is_right_however_it_is_called(void)
 {
-    static const char *const kernels[] = {"recur_step", "recur_chunk", "recur_chunk{chunk=16}"};
+    static const char *const forms[] = {"quadratic", "recurrent", "chunked", "chunked,chunk=1",
+                                        "chunked,chunk=16"};
     static const char *const rules[] = {"linear", "linear_elu1", "retention", "gla",
-                                        "delta",  "gated_delta", "ssd"};
+                                        "delta",  "gated_delta", "ssd",       "based"};
     static const char *const calls[] = {"whole", "by1", "by15", "ragged"};
-    char params[128];
+    char params[128], kernel[64];
     size_t passed = 0;
 
-    for (size_t k = 0; k < 3; k++)
-        for (size_t i = 0; i < 7; i++)
+    for (size_t k = 0; k < 5; k++)
+        for (size_t i = 0; i < 8; i++)
             for (size_t c = 0; c < 4; c++) {
+                snprintf(kernel, sizeof kernel, "%s{form=%s}", rules[i], forms[k]);
                 snprintf(params, sizeof params, "rule=%s calls=%s b=2 hq=6 hkv=3 t=65 dv=24",
                          rules[i], calls[c]);
-                att_record r = house_case("recur", kernels[k], params, 11);
+                att_record r = house_case("recur", kernel, params, 11);
                 if (r.status != ATT_PASS)
                     printf("%s: %s\n", r.line, r.reason ? r.reason : "");
                 passed += r.status == ATT_PASS;
                 att_record_clear(&r);
             }
-    CU_ASSERT_EQUAL(passed, 3 * 7 * 4);
+    CU_ASSERT_EQUAL(passed, 5 * 8 * 4);
 }
 
 /* The case fails, and `fault` is the first thing said of it. */
@@ -202,13 +204,14 @@ static void passes(const char *kernel, const char *params)
 
 static void a_state_may_be_updated_in_place(void)
 {
-    static const char *const kernels[] = {"recur_step", "recur_chunk", "linear_elu1"};
+    static const char *const kernels[] = {"linear_elu1", "linear_elu1{form=recurrent}",
+                                          "linear_elu1{form=quadratic}"};
 
     for (size_t k = 0; k < 3; k++) {
         passes(kernels[k], "rule=linear_elu1 state=same t=33 hq=4 hkv=2 calls=by15");
         passes(kernels[k], "rule=linear_elu1 state=same t=0 layout=padded");
     }
-    passes("recur_chunk", "rule=gated_delta state=same t=65 calls=ragged layout=reversed");
+    passes("gated_delta", "rule=gated_delta state=same t=65 calls=ragged layout=reversed");
     passes("writes_early", "state=both t=9");
     att_record r = house_case("recur", "writes_early", "state=same t=9", 11);
     CU_ASSERT_EQUAL(r.status, ATT_FAIL);
@@ -217,8 +220,9 @@ static void a_state_may_be_updated_in_place(void)
 
 static void sudden_forgetting_is_no_error(void)
 {
-    passes("recur_step", "rule=gla gates=steep per=channel t=130");
-    passes("recur_chunk", "rule=gated_delta gates=steep t=130 calls=by64");
+    passes("gla{form=recurrent}", "rule=gla gates=steep per=channel t=130");
+    passes("gla{form=quadratic}", "rule=gla gates=steep per=channel t=130");
+    passes("gated_delta", "rule=gated_delta gates=steep t=130 calls=by64");
 }
 
 static void accumulators_in_f64_are_no_error_in_many_calls(void)

@@ -19,9 +19,9 @@ static att_record run_lie(const char *kernel, const char *lie)
 
 static void every_lie_is_refused_by_the_houses_kernels(void)
 {
-    static const char *const kernels[] = {"reference_f64", "flash_f32",  "naive_blas",  "topk",
-                                          "linear_elu1",   "recur_step", "recur_chunk", "pool_kv",
-                                          "uniform",       "random"};
+    static const char *const kernels[] = {"reference_f64", "flash_f32",   "naive_blas", "topk",
+                                          "linear_elu1",   "gated_delta", "ssd",        "based",
+                                          "pool_kv",       "uniform",     "random"};
 
     for (const refusal_lie *l = refusal_lies; l->name; l++)
         for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {

@@ -72,7 +72,8 @@ static bool takes(const att_kernel *k, const att_value *values, int64_t queries,
 {
     _Alignas(64) unsigned char data[64] = {0};
     att_problem p = question(queries ? queries : SHORT, SHORT, dtype, data);
-    att_recur recur = {.rule = ATT_RULE_LINEAR};
+    att_tensor gate = att_tensor_dense(data, ATT_F32, 1, 1, p.q_len, 1);
+    att_recur recur = {.g = gate, .beta = gate};
     att_op op = k->attend ? ATT_OP_ATTEND : ATT_OP_RECUR;
     att_reason why = {""};
 
@@ -81,11 +82,18 @@ static bool takes(const att_kernel *k, const att_value *values, int64_t queries,
     if (op == ATT_OP_RECUR) {
         p.recur = &recur;
         p.causal = ATT_CAUSAL_NONE;
+        p.kv_len = p.q_len; /* what came before is in the state */
+        p.k.shape[2] = p.v.shape[2] = p.q_len;
     }
-    if (!k->supports || k->supports(k, op, &p, values, &why) == ATT_OK)
-        return true;
-    p.out.dtype = ATT_F32; /* many store wider than they read */
-    return k->supports(k, op, &p, values, &why) == ATT_OK;
+    for (; recur.rule <= ATT_RULE_BASED; recur.rule++) {
+        p.out.dtype = dtype;
+        if (!k->supports || k->supports(k, op, &p, values, &why) == ATT_OK)
+            return true;
+        p.out.dtype = ATT_F32; /* many store wider than they read */
+        if (k->supports(k, op, &p, values, &why) == ATT_OK)
+            return true;
+    }
+    return false;
 }
 
 static att_cost cost_of(const att_kernel *k, const att_value *values, int32_t dtype,

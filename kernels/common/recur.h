@@ -3,6 +3,8 @@
  *
  *   S = diag(decay_t) S + k_t w_t^T,  w = v or beta (v - S^T k);  o = scale S^T q, or S^T q / z.q
  *
+ * with features of k and q in their place where the rule has some (F of them; else F = Dk).
+ *
  * Why: the recurrent form of every rule (att_rule) in one loop; the zoo's kernels of this family
  * are this loop with one step done wrong.  With nothing replaced it is right.
  * Bound: f32 throughout; |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M, M the recurrence on absolute
@@ -19,8 +21,9 @@ typedef struct att_recur_work {
     const att_recur_way *way;
     const att_problem *p;
     int64_t b, h, t;
-    float *s, *z;             /* [Dk][Dv] [Dk]: the state */
-    float *k, *v, *q, *o, *a; /* [Dk] [Dv] [Dk] [Dv] [Dk]: rows, and this token's decay */
+    int64_t width;            /* F */
+    float *s, *z;             /* [F][Dv] [F]: the state */
+    float *k, *v, *q, *o, *a; /* [F] [Dv] [F] [Dv] [F]: rows, and this token's decay */
 } att_recur_work;
 
 /* The steps; NULL = done right. */
@@ -43,31 +46,57 @@ static inline bool att_rule_delta(int32_t rule)
     return rule == ATT_RULE_DELTA || rule == ATT_RULE_GATED_DELTA;
 }
 
+/* Is the output divided by z . q? */
+static inline bool att_rule_normed(int32_t rule)
+{
+    return rule == ATT_RULE_LINEAR_ELU1 || rule == ATT_RULE_BASED;
+}
+
+/* Features of a row of dk numbers: the state's rows. */
+static inline int64_t att_rule_width(int32_t rule, int64_t dk)
+{
+    return rule == ATT_RULE_BASED ? 1 + dk + dk * dk : dk;
+}
+
+static inline int64_t att_recur_width(const att_problem *p)
+{
+    return att_rule_width(p->recur->rule, p->head_dim);
+}
+
 static inline float att_recur_scale(const att_problem *p)
 {
     return p->recur->rule == ATT_RULE_SSD && isnan(p->scale) ? 1.0f : (float)att_scale(p);
 }
 
-static inline void att_features(float *x, int64_t n)
+/* The dk numbers at x become their features, in place; elu(x) + 1, or 1, x, (x x^T) / sqrt(2). */
+static inline void att_rule_features(int32_t rule, float *x, int64_t dk)
 {
-    for (int64_t c = 0; c < n; c++)
+    for (int64_t c = 0; c < dk && rule == ATT_RULE_LINEAR_ELU1; c++)
         x[c] = x[c] > 0.0f ? x[c] + 1.0f : att_exp(x[c]);
+    if (rule != ATT_RULE_BASED)
+        return;
+    memmove(x + 1, x, (size_t)dk * sizeof *x);
+    x[0] = 1.0f;
+    for (int64_t c = 0; c < dk; c++)
+        for (int64_t d = 0; d < dk; d++)
+            x[1 + dk + c * dk + d] = 0.70710678f * x[1 + c] * x[1 + d];
 }
 
+/* k, q: room for att_recur_width floats.  based's scale stands before the features. */
 static inline void att_recur_key(const att_problem *p, int64_t b, int64_t h, int64_t t, float *k)
 {
     att_load_row(p->k.data, p->k.dtype, att_tensor_at(&p->k, b, h, t, 0), p->k.stride[3],
                  p->head_dim, k);
-    if (p->recur->rule == ATT_RULE_LINEAR_ELU1)
-        att_features(k, p->head_dim);
+    att_rule_features(p->recur->rule, k, p->head_dim);
 }
 
 static inline void att_recur_query(const att_problem *p, int64_t b, int64_t hq, int64_t t, float *q)
 {
     att_load_row(p->q.data, p->q.dtype, att_tensor_at(&p->q, b, hq, t, 0), p->q.stride[3],
                  p->head_dim, q);
-    if (p->recur->rule == ATT_RULE_LINEAR_ELU1)
-        att_features(q, p->head_dim);
+    for (int64_t c = 0; c < p->head_dim && p->recur->rule == ATT_RULE_BASED; c++)
+        q[c] *= att_recur_scale(p);
+    att_rule_features(p->recur->rule, q, p->head_dim);
 }
 
 static inline void att_recur_value(const att_problem *p, int64_t b, int64_t h, int64_t t, float *v)
@@ -80,7 +109,7 @@ static inline void att_recur_value(const att_problem *p, int64_t b, int64_t h, i
 static inline void att_recur_decay(const att_problem *p, int64_t b, int64_t h, int64_t t, float *a)
 {
     const att_tensor *g = &p->recur->g;
-    const int64_t dk = p->head_dim;
+    const int64_t dk = att_recur_width(p);
     const bool gated = att_rule_gated(p->recur->rule);
     float one = p->recur->rule == ATT_RULE_RETENTION ? (float)(1 - ldexp(1, (int)(-5 - h))) : 1.0f;
 
@@ -103,10 +132,11 @@ static inline void att_recur_load(const att_problem *p, int64_t b, int64_t h, in
                                   float *s, float *z)
 {
     const att_tensor *si = &p->recur->state_in, *zi = &p->recur->z_in;
+    const int64_t width = att_recur_width(p);
 
-    memset(s, 0, (size_t)(p->head_dim * columns) * sizeof *s);
-    memset(z, 0, (size_t)p->head_dim * sizeof *z);
-    for (int64_t c = 0; c < p->head_dim; c++) {
+    memset(s, 0, (size_t)(width * columns) * sizeof *s);
+    memset(z, 0, (size_t)width * sizeof *z);
+    for (int64_t c = 0; c < width; c++) {
         if (zi->data)
             z[c] = ((const float *)zi->data)[att_tensor_at(zi, b, h, 0, c)];
         if (si->data)
@@ -119,8 +149,9 @@ static inline void att_recur_save(const att_problem *p, int64_t b, int64_t h, in
                                   const float *s, const float *z)
 {
     const att_tensor *so = &p->recur->state_out, *zo = &p->recur->z_out;
+    const int64_t width = att_recur_width(p);
 
-    for (int64_t c = 0; c < p->head_dim; c++) {
+    for (int64_t c = 0; c < width; c++) {
         if (zo->data)
             ((float *)zo->data)[att_tensor_at(zo, b, h, 0, c)] = z[c];
         if (so->data)
@@ -148,12 +179,12 @@ static inline att_status att_recur_supports(const att_kernel *self, att_op op, c
     static const att_accept accept = {.ops = 1u << ATT_OP_RECUR, .dtypes = ATT_HALVES_AND_SINGLE};
     const att_status status = att_accept_check(&accept, op, p, why);
     const att_recur *r = p->recur;
-    const int64_t B = p->batch, H = p->heads_kv, dk = p->head_dim;
+    const int64_t B = p->batch, H = p->heads_kv;
 
     (void)self, (void)params;
     if (status)
         return status;
-    if (!r || r->rule < 0 || r->rule > ATT_RULE_SSD)
+    if (!r || r->rule < 0 || r->rule > ATT_RULE_BASED)
         return att_refuse(why, r ? ATT_UNSUPPORTED : ATT_INVALID, "recur without a known rule");
     if (p->lse.data || p->q_lengths.data || p->kv_lengths.data)
         return att_refuse(why, ATT_UNSUPPORTED, "LSE, or lengths of their own");
@@ -163,10 +194,11 @@ static inline att_status att_recur_supports(const att_kernel *self, att_op op, c
         (att_rule_delta(r->rule) && !att_gate_shaped(p, &r->beta, false)))
         return att_refuse(why, ATT_INVALID,
                           "g must be a float [B,Hkv,S,Dk or 1], beta [B,Hkv,S,1]");
-    if (!att_state_shaped(&r->state_in, B, H, dk, p->value_dim) ||
-        !att_state_shaped(&r->state_out, B, H, dk, p->value_dim) ||
-        !att_state_shaped(&r->z_in, B, H, 1, dk) || !att_state_shaped(&r->z_out, B, H, 1, dk))
-        return att_refuse(why, ATT_INVALID, "state must be f32 [B,Hkv,Dk,Dv], z f32 [B,Hkv,1,Dk]");
+    const int64_t width = att_recur_width(p);
+    if (!att_state_shaped(&r->state_in, B, H, width, p->value_dim) ||
+        !att_state_shaped(&r->state_out, B, H, width, p->value_dim) ||
+        !att_state_shaped(&r->z_in, B, H, 1, width) || !att_state_shaped(&r->z_out, B, H, 1, width))
+        return att_refuse(why, ATT_INVALID, "state must be f32 [B,Hkv,F,Dv], z f32 [B,Hkv,1,F]");
     return ATT_OK;
 }
 
@@ -179,14 +211,14 @@ static inline void att_recur_start(att_recur_work *w)
 
 static inline float att_recur_norm(const att_recur_work *w)
 {
-    return att_dot(w->z, w->q, w->p->head_dim);
+    return att_dot(w->z, w->q, w->width);
 }
 
 /* S takes in token t. */
 static inline void att_recur_write(att_recur_work *w)
 {
     const att_problem *p = w->p;
-    const int64_t dk = p->head_dim, dv = p->value_dim;
+    const int64_t dk = w->width, dv = p->value_dim;
 
     att_recur_key(p, w->b, w->h, w->t, w->k);
     att_recur_value(p, w->b, w->h, w->t, w->v);
@@ -211,8 +243,8 @@ static inline void att_recur_write(att_recur_work *w)
 static inline void att_recur_read(att_recur_work *w, int64_t hq)
 {
     const att_problem *p = w->p;
-    const int64_t dk = p->head_dim, dv = p->value_dim;
-    const bool normed = p->recur->rule == ATT_RULE_LINEAR_ELU1;
+    const int64_t dk = w->width, dv = p->value_dim;
+    const bool normed = att_rule_normed(p->recur->rule);
 
     att_recur_query(p, w->b, hq, w->t, w->q);
     memset(w->o, 0, (size_t)dv * sizeof *w->o);
@@ -229,20 +261,23 @@ static inline void att_recur_read(att_recur_work *w, int64_t hq)
 static inline att_status att_recur_plan(const att_kernel *self, att_op op, const att_problem *p,
                                         const att_value *params, att_plan *out)
 {
-    const int64_t dk = p->head_dim, dv = p->value_dim; /* at most 2^16 each */
+    const int64_t dk = att_recur_width(p), dv = p->value_dim;
+    int64_t floats;
 
     (void)self, (void)op, (void)params;
-    out->scratch_bytes = (size_t)(dk * dv + 4 * dk + 2 * dv) * sizeof(float);
+    if (__builtin_mul_overflow(dk + 2, dv + 4, &floats) || floats > INT64_MAX / 4)
+        return ATT_NO_MEMORY;
+    out->scratch_bytes = (size_t)floats * sizeof(float);
     return ATT_OK;
 }
 
 static inline att_status att_recur_run(const att_problem *p, const att_recur_way *way,
                                        const att_scratch *s)
 {
-    const int64_t dk = p->head_dim, dv = p->value_dim;
+    const int64_t dk = att_recur_width(p), dv = p->value_dim;
     const int64_t group = p->heads_kv ? p->heads_q / p->heads_kv : 1;
     const int64_t tokens = way->tokens ? way->tokens(p) : p->kv_len;
-    att_recur_work w = {.way = way, .p = p, .s = s->data};
+    att_recur_work w = {.way = way, .p = p, .width = dk, .s = s->data};
 
     w.z = w.s + dk * dv;
     w.k = w.z + dk;

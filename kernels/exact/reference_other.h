@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oracle's other operators: the linear family's recurrences, rotary embedding, LSE merge.
  *
- *   recur: a step at a time, all in double; error <= (t + Dk) 2^-52 times the recurrence on
- *          absolute values.  Rules: Katharopoulos 2020 (linear_elu1), Sun 2023 (retention), Yang
- * 2023 (gla), Schlag 2021 (delta), Yang 2024 (gated delta), Dao and Gu 2024 (ssd). rope:  pair (x1,
- * x2) -> (x1 c - x2 s, x1 s + x2 c), Su 2021. merge: LSE = m + ln sum exp(l_i - m),  o = sum
- * exp(l_i - LSE) o_i. */
+ *   recur: a step at a time, all in double; error <= (t + F) 2^-52 times the recurrence on absolute
+ *          values.  Katharopoulos 2020 (linear_elu1), Sun 2023 (retention), Yang 2023 (gla), Schlag
+ *          2021 (delta), Yang 2024 (gated delta), Dao and Gu 2024 (ssd), Arora 2024 (based).
+ *   rope:  pair (x1, x2) -> (x1 c - x2 s, x1 s + x2 c), Su 2021.
+ *   merge: LSE = m + ln sum exp(l_i - m),  o = sum exp(l_i - LSE) o_i. */
 #ifndef ATT_REFERENCE_OTHER_H
 #define ATT_REFERENCE_OTHER_H
 
@@ -17,25 +17,36 @@ static inline double ref_at(const att_tensor *t, int64_t i0, int64_t i1, int64_t
     return ref_load(t->data, t->dtype, ref_broadcast(t, i0, i1, i2, i3));
 }
 
-/* State of one (sequence, state head): S[Dk][Dv], z[Dk]. */
+/* State of one (sequence, state head): S[F][Dv], z[F], F features of Dk numbers. */
 typedef struct ref_state {
     double *s, *z, *k, *v, *q, *o;
-    int64_t dk, dv;
+    int64_t dk, dv, f;
 } ref_state;
+
+static inline int64_t ref_features(const att_problem *p)
+{
+    const int64_t dk = p->head_dim;
+    return p->recur && p->recur->rule == ATT_RULE_BASED ? 1 + dk + dk * dk : dk;
+}
+
+static inline int ref_normed(const att_recur *r)
+{
+    return r->rule == ATT_RULE_LINEAR_ELU1 || r->rule == ATT_RULE_BASED;
+}
 
 static inline size_t ref_state_doubles(const att_problem *p)
 {
-    size_t dk = (size_t)p->head_dim, dv = (size_t)p->value_dim;
-    return dk * dv + 3 * dk + 2 * dv;
+    size_t f = (size_t)ref_features(p), dv = (size_t)p->value_dim;
+    return f * dv + 3 * f + 2 * dv;
 }
 
 static inline ref_state ref_state_of(const att_problem *p, double *room)
 {
-    ref_state st = {.dk = p->head_dim, .dv = p->value_dim, .s = room};
-    st.z = st.s + st.dk * st.dv;
-    st.k = st.z + st.dk;
-    st.q = st.k + st.dk;
-    st.v = st.q + st.dk;
+    ref_state st = {.dk = p->head_dim, .dv = p->value_dim, .f = ref_features(p), .s = room};
+    st.z = st.s + st.f * st.dv;
+    st.k = st.z + st.f;
+    st.q = st.k + st.f;
+    st.v = st.q + st.f;
     st.o = st.v + st.dv;
     return st;
 }
@@ -43,6 +54,22 @@ static inline ref_state ref_state_of(const att_problem *p, double *room)
 static inline double ref_elu1(double x)
 {
     return x > 0 ? x + 1 : exp(x);
+}
+
+/* x, of Dk numbers with room for F, becomes its features. */
+static inline void ref_map(const ref_state *st, const att_recur *r, double *x)
+{
+    const int64_t n = st->dk;
+
+    for (int64_t c = 0; c < n && r->rule == ATT_RULE_LINEAR_ELU1; c++)
+        x[c] = ref_elu1(x[c]);
+    if (r->rule != ATT_RULE_BASED)
+        return;
+    for (int64_t c = n - 1; c >= 0; c--)
+        x[1 + c] = x[c];
+    x[0] = 1;
+    for (int64_t c = 0; c < n * n; c++)
+        x[1 + n + c] = x[1 + c / n] * x[1 + c % n] / sqrt(2.0);
 }
 
 /* One step's decay and write; k and v hold this step's rows. */
@@ -53,7 +80,8 @@ static inline void ref_state_step(ref_state *st, const att_recur *r, int64_t b, 
     int gated = r->rule == ATT_RULE_GLA || r->rule == ATT_RULE_GATED_DELTA ||
                 r->rule == ATT_RULE_SSD;
 
-    for (int64_t c = 0; c < st->dk; c++) {
+    ref_map(st, r, st->k);
+    for (int64_t c = 0; c < st->f; c++) {
         double decay = 1;
         if (r->rule == ATT_RULE_RETENTION)
             decay = 1 - ldexp(1.0, (int)(-5 - h));
@@ -61,22 +89,20 @@ static inline void ref_state_step(ref_state *st, const att_recur *r, int64_t b, 
             decay = exp(ref_at(&r->g, b, h, t, c));
         for (int64_t d = 0; d < st->dv; d++)
             st->s[c * st->dv + d] *= decay;
-        if (r->rule == ATT_RULE_LINEAR_ELU1) {
-            st->k[c] = ref_elu1(st->k[c]);
+        if (ref_normed(r))
             st->z[c] += st->k[c];
-        }
     }
     if (delta) {
         double beta = ref_at(&r->beta, b, h, t, 0);
         for (int64_t d = 0; d < st->dv; d++)
             st->o[d] = 0;
-        for (int64_t c = 0; c < st->dk; c++)
+        for (int64_t c = 0; c < st->f; c++)
             for (int64_t d = 0; d < st->dv; d++)
                 st->o[d] += st->s[c * st->dv + d] * st->k[c];
         for (int64_t d = 0; d < st->dv; d++)
             st->v[d] = beta * (st->v[d] - st->o[d]);
     }
-    for (int64_t c = 0; c < st->dk; c++)
+    for (int64_t c = 0; c < st->f; c++)
         for (int64_t d = 0; d < st->dv; d++)
             st->s[c * st->dv + d] += st->k[c] * st->v[d];
 }
@@ -87,21 +113,24 @@ static inline void ref_state_read(ref_state *st, const att_recur *r, double scal
 
     for (int64_t d = 0; d < st->dv; d++)
         st->o[d] = 0;
-    for (int64_t c = 0; c < st->dk; c++) {
-        double x = r->rule == ATT_RULE_LINEAR_ELU1 ? ref_elu1(st->q[c]) : st->q[c];
+    for (int64_t c = 0; c < st->dk && r->rule == ATT_RULE_BASED; c++)
+        st->q[c] *= scale;
+    ref_map(st, r, st->q);
+    for (int64_t c = 0; c < st->f; c++) {
+        double x = st->q[c];
         ref_add(&norm, x * st->z[c]);
         for (int64_t d = 0; d < st->dv; d++)
             st->o[d] += st->s[c * st->dv + d] * x;
     }
     for (int64_t d = 0; d < st->dv; d++)
-        st->o[d] = r->rule == ATT_RULE_LINEAR_ELU1 ? st->o[d] / ref_total(&norm) : scale * st->o[d];
+        st->o[d] = ref_normed(r) ? st->o[d] / ref_total(&norm) : scale * st->o[d];
 }
 
 static inline void ref_state_move(ref_state *st, const att_recur *r, int64_t b, int64_t h, int out)
 {
     const att_tensor *s = out ? &r->state_out : &r->state_in, *z = out ? &r->z_out : &r->z_in;
 
-    for (int64_t c = 0; c < st->dk; c++) {
+    for (int64_t c = 0; c < st->f; c++) {
         for (int64_t d = 0; d < st->dv; d++) {
             double *at = &st->s[c * st->dv + d];
             if (!out)
@@ -129,13 +158,13 @@ static inline const char *ref_recur_contradiction(const att_problem *p)
 
     if (!r)
         return "recur without its section";
-    if (r->rule < 0 || r->rule > ATT_RULE_SSD)
+    if (r->rule < 0 || r->rule > ATT_RULE_BASED)
         return "an unknown rule";
-    if (!ref_state_shaped(p, &r->state_in, p->head_dim, p->value_dim) ||
-        !ref_state_shaped(p, &r->state_out, p->head_dim, p->value_dim) ||
-        !ref_state_shaped(p, &r->z_in, 1, p->head_dim) ||
-        !ref_state_shaped(p, &r->z_out, 1, p->head_dim))
-        return "a state is not f32 or f64 [B,Hkv,Dk,Dv], or z not [B,Hkv,1,Dk]";
+    if (!ref_state_shaped(p, &r->state_in, ref_features(p), p->value_dim) ||
+        !ref_state_shaped(p, &r->state_out, ref_features(p), p->value_dim) ||
+        !ref_state_shaped(p, &r->z_in, 1, ref_features(p)) ||
+        !ref_state_shaped(p, &r->z_out, 1, ref_features(p)))
+        return "a state is not f32 or f64 [B,Hkv,F,Dv], or z not [B,Hkv,1,F]";
     return NULL;
 }
 
