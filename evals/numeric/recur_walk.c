@@ -111,7 +111,6 @@ static void pseudo_values(walk *w, double beta, double *reach)
 /* Errors of a column of the delta rules, as norms. */
 static void follow_column(walk *w, int64_t d, double beta, double reach)
 {
-    const recur_spec *s = w->s;
     double kk = 0, aged = 0, logs = 0, most = 0, all = 0;
     const double terms = (double)(w->f + w->t + 7);
 

@@ -42,7 +42,8 @@ static void state(const att_whole *w)
         att_whole_write(w, 1.0f, j);
 }
 
-static const att_linear RULE = {ATT_RULE_DELTA, solve, answer, state};
+static const att_linear RULE = {
+    .rule = ATT_RULE_DELTA, .solve = solve, .answer = answer, .state = state};
 
 static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why)

@@ -45,7 +45,8 @@ static void answer(const att_whole *w, int64_t i)
     att_scale_row(w->scale, w->dv, w->o);
 }
 
-static const att_linear RULE = {ATT_RULE_GATED_DELTA, solve, answer, att_whole_age_state};
+static const att_linear RULE = {
+    .rule = ATT_RULE_GATED_DELTA, .solve = solve, .answer = answer, .state = att_whole_age_state};
 
 static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why)

@@ -35,7 +35,7 @@ static void state(const att_whole *w)
     }
 }
 
-static const att_linear RULE = {ATT_RULE_LINEAR_ELU1, NULL, answer, state};
+static const att_linear RULE = {.rule = ATT_RULE_LINEAR_ELU1, .answer = answer, .state = state};
 
 static bool by_pairs(const att_value *params)
 {

@@ -34,7 +34,7 @@ static void state(const att_whole *w)
         att_whole_write(w, fading(w, w->n - 1 - j), j);
 }
 
-static const att_linear RULE = {ATT_RULE_RETENTION, NULL, answer, state};
+static const att_linear RULE = {.rule = ATT_RULE_RETENTION, .answer = answer, .state = state};
 
 static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why)

@@ -45,7 +45,8 @@ static void state(const att_whole *w)
     }
 }
 
-static const att_linear RULE = {ATT_RULE_SSD, NULL, answer, state, .one_gate = true};
+static const att_linear RULE = {
+    .rule = ATT_RULE_SSD, .answer = answer, .state = state, .one_gate = true};
 
 static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why)

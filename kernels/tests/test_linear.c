@@ -6,6 +6,10 @@
 #define SHAPE(B, HQ, HKV, SQ, SKV, DK, DV)                                                         \
     .b = B, .hq = HQ, .hkv = HKV, .sq = SQ, .skv = SKV, .dk = DK, .dv = DV
 
+/* What the host hands over where nothing is said: form, chunk. */
+static const att_value BY_STATE[] = {{.s = "chunked"}, {.i = 64, .f = 64}};
+static const att_value BY_PAIRS[] = {{.s = "quadratic"}, {.i = 64, .f = 64}};
+
 static double feature(double x)
 {
     return x > 0 ? x + 1 : exp(x);
@@ -39,7 +43,8 @@ static void attend_is_the_quadratic_form(const try_spec *spec)
         try_make(&t, spec, 9);
         t.p.lse.data = NULL;
         CU_ASSERT_EQUAL_FATAL(att_host_make(threads, &host), ATT_OK);
-        CU_ASSERT_EQUAL(try_call(k, ATT_OP_ATTEND, &t.p, NULL, &host, NULL), ATT_OK);
+        const att_value *form = threads == 3 ? BY_PAIRS : BY_STATE;
+        CU_ASSERT_EQUAL(try_call(k, ATT_OP_ATTEND, &t.p, form, &host, NULL), ATT_OK);
         for (int64_t b = 0; b < spec->b; b++)
             for (int64_t h = 0; h < spec->hq; h++)
                 for (int64_t i = 0; i < spec->sq; i++)
@@ -110,7 +115,7 @@ static void chunks_that_carry_the_state_are_one_call(void)
             if (first)
                 r.state_in = s, r.z_in = z;
             part.recur = &r;
-            CU_ASSERT_EQUAL(try_call(k, ATT_OP_RECUR, &part, NULL, &host, NULL), ATT_OK);
+            CU_ASSERT_EQUAL(try_call(k, ATT_OP_RECUR, &part, BY_STATE, &host, NULL), ATT_OK);
         }
         for (int64_t i = 0; i < 50; i++)
             for (int64_t d = 0; d < 12; d++) {
