@@ -133,7 +133,7 @@ static void what_it_cannot_do_is_refused(void)
     const att_kernel *k = try_kernel("linear_elu1");
     const try_spec spec = {SHAPE(1, 2, 2, 4, 4, 4, 4)};
     att_reason why = {""};
-    att_recur r = {.rule = ATT_RULE_GLA};
+    att_recur r = {.rule = ATT_RULE_RETENTION};
     try_problem t;
     try_make(&t, &spec, 9);
     CU_ASSERT_EQUAL(k->supports(k, ATT_OP_ATTEND, &t.p, NULL, &why), ATT_UNSUPPORTED); /* LSE */
