@@ -210,7 +210,7 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *const 
     att_run_options run = {
         .command = {cli->self, NULL, "datasets", "/dev/null", ATT_MEMORY_GIB * 0x1p30},
         .workers = o->workers ? (int)o->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
-        .timeout = 3,
+        .timeout = 3 * ATT_SLOWER,
         .give_up = 1,
         .give_up_on_failure = true,
         .stamp = "",

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -83,40 +84,45 @@ static att_status never_attend(const att_kernel *self, const att_problem *p, con
     return ATT_UNSUPPORTED;
 }
 
-static const char *word(const cJSON *object, const char *key)
+/* What a plugin declares, in memory of its own. */
+typedef struct shadows {
+    att_arena arena;
+    const att_kernel *all[];
+} shadows;
+
+static const char *word(att_arena *arena, const cJSON *object, const char *key)
 {
     const char *text = "";
 
     att_json_text(object, key, &text);
-    const char *copy = strdup(text); /* kept: the descriptor it goes into lives to the end */
-    /* cppcheck-suppress memleak */
+    const char *copy = att_arena_text(arena, text);
     return copy ? copy : "";
 }
 
-static const att_param *params_of(const cJSON *list)
+static const att_param *params_of(att_arena *arena, const cJSON *list)
 {
     size_t n = (size_t)cJSON_GetArraySize(list), i = 0;
-    att_param *table = calloc(n + 1, sizeof *table);
+    att_param *table = att_arena_zeros(arena, n + 1, sizeof *table);
     const cJSON *p;
     int64_t type;
 
     cJSON_ArrayForEach(p, list)
     {
         if (table && att_json_int(p, "type", &type))
-            table[i++] = (att_param){.name = word(p, "name"),
+            table[i++] = (att_param){.name = word(arena, p, "name"),
                                      .type = (int32_t)type,
-                                     .unit = word(p, "unit"),
-                                     .fallback = word(p, "fallback"),
-                                     .domain = word(p, "domain"),
-                                     .help = word(p, "help")};
+                                     .unit = word(arena, p, "unit"),
+                                     .fallback = word(arena, p, "fallback"),
+                                     .domain = word(arena, p, "domain"),
+                                     .help = word(arena, p, "help")};
     }
     return table;
 }
 
 /* A descriptor that knows what the plugin declares and can do nothing. */
-static const att_kernel *shadow(const cJSON *k)
+static const att_kernel *shadow(att_arena *arena, const cJSON *k)
 {
-    att_kernel *out = calloc(1, sizeof *out);
+    att_kernel *out = att_arena_zeros(arena, 1, sizeof *out);
     int64_t class_ = 0;
 
     if (!out)
@@ -124,18 +130,26 @@ static const att_kernel *shadow(const cJSON *k)
     att_json_int(k, "class", &class_);
     *out = (att_kernel){.struct_size = sizeof *out,
                         .abi = ATT_ABI,
-                        .name = word(k, "name"),
-                        .family = word(k, "family"),
-                        .summary = word(k, "summary"),
+                        .name = word(arena, k, "name"),
+                        .family = word(arena, k, "family"),
+                        .summary = word(arena, k, "summary"),
                         .class_ = (int32_t)class_,
-                        .params = params_of(att_json_get(k, "params")),
+                        .params = params_of(arena, att_json_get(k, "params")),
                         .supports = never,
                         .attend = never_attend};
     att_json_real(k, "margin", &out->margin);
     return out;
 }
 
-/* What it makes lives as long as the process, like the registry that names it. */
+static void close_there(void *arg, const att_kernel *const *kernels)
+{
+    (void)arg;
+    shadows *s = (shadows *)((uintptr_t)kernels - offsetof(shadows, all));
+
+    att_arena_drop(&s->arena);
+    free(s);
+}
+
 static att_status open_there(void *arg, const char *path, const att_kernel *const **kernels,
                              size_t *n, att_why *why)
 {
@@ -151,15 +165,17 @@ static att_status open_there(void *arg, const char *path, const att_kernel *cons
     if (status != ATT_OK)
         return ATT_INVALID;
     const cJSON *list = att_json_get(json, "kernels"), *k;
-    const att_kernel **all = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *all);
+    const size_t most = (size_t)cJSON_GetArraySize(list) + 1;
+    shadows *s = calloc(1, sizeof *s + most * sizeof *s->all);
     *n = 0;
     att_json_text(json, "why", &text);
-    cJSON_ArrayForEach(k, list) if (all && (all[*n] = shadow(k)))++ *n;
+    cJSON_ArrayForEach(k, list) if (s && (s->all[*n] = shadow(&s->arena, k)))++ *n;
     if (*n == 0) {
         att_why_set(why, "%s", *text ? text : "no memory for a plugin's description");
-        free(all);
+        if (s)
+            close_there(arg, s->all);
     } else
-        *kernels = all;
+        *kernels = s->all;
     status = *n ? ATT_OK : ATT_INVALID;
     cJSON_Delete(json);
     return status;
@@ -167,5 +183,5 @@ static att_status open_there(void *arg, const char *path, const att_kernel *cons
 
 att_plugin_source att_cli_plugins(const att_cli *cli)
 {
-    return (att_plugin_source){(void *)(uintptr_t)cli->self, open_there};
+    return (att_plugin_source){(void *)(uintptr_t)cli->self, open_there, close_there};
 }

@@ -11,8 +11,10 @@
 /* Address space of a worker by default; sanitizers need terabytes of it, so there is no limit. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ATT_MEMORY_GIB 0.0
+#define ATT_SLOWER     10.0 /* how much longer a fixed limit of time lasts */
 #else
 #define ATT_MEMORY_GIB 10.0
+#define ATT_SLOWER     1.0
 #endif
 
 /* Plugins as the coordinator sees them: described by a process that may crash in its place. */

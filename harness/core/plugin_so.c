@@ -50,4 +50,4 @@ static att_status open_here(void *arg, const char *path, const att_kernel *const
     return att_plugin_open(path, kernels, n, why);
 }
 
-const att_plugin_source att_plugin_loader = {NULL, open_here};
+const att_plugin_source att_plugin_loader = {NULL, open_here, NULL};

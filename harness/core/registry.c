@@ -185,6 +185,8 @@ void att_registry_drop(att_registry *r)
 {
     while (r && r->plugins) {
         plugin *next = r->plugins->next;
+        if (r->source.close)
+            r->source.close(r->source.arg, r->plugins->kernels);
         free(r->plugins->path);
         free(r->plugins);
         r->plugins = next;

@@ -27,6 +27,7 @@ typedef struct att_plugin_source {
     void *arg;
     att_status (*open)(void *arg, const char *path, const att_kernel *const **kernels, size_t *n,
                        att_why *why);
+    void (*close)(void *arg, const att_kernel *const *kernels); /* NULL = nothing to give back */
 } att_plugin_source;
 
 typedef struct att_registry att_registry;

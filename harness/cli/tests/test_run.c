@@ -9,6 +9,7 @@
 
 #include "base/tests/room.h"
 #include "base/tests/suite.h"
+#include "cli/session.h"
 #include "core/exit.h"
 #include "core/result.h"
 
@@ -24,10 +25,10 @@ static int run(const char *plugin, att_result *result)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(
         command, sizeof command,
-        "'%s/attest' run --quiet --timeout 2 --out '%s' --case 'parity "
+        "'%s/attest' run --quiet --timeout %g --out '%s' --case 'parity "
         "plugin:%s/harness/core/tests/plugins/%s.so#ill lse=0' --case 'parity naive_blas lse=0' "
         ">'%s/out' 2>'%s/err'",
-        room, folder, room, plugin, folder, folder);
+        room, 2 * ATT_SLOWER, folder, room, plugin, folder, folder);
     int status = system(command);
     snprintf(path, sizeof path, "%s/latest/result.json", folder);
     if (access(path, R_OK) == 0)
@@ -91,9 +92,9 @@ static void a_kernel_that_hangs_is_given_up(void)
     snprintf(command, sizeof command,
              "cd '%s' && set --; for sq in 1 2 3 4 5; do set -- \"$@\" --case \"parity "
              "plugin:%s/harness/core/tests/plugins/hangs.so#ill sq=$sq lse=0\" --case \"parity "
-             "naive_blas sq=$sq lse=0\"; done; '%s/attest' run --quiet --workers 1 --timeout 1 "
+             "naive_blas sq=$sq lse=0\"; done; '%s/attest' run --quiet --workers 1 --timeout %g "
              "--give-up 2 --out '%s' \"$@\" >out 2>err",
-             folder, room, room, folder);
+             folder, room, room, ATT_SLOWER, folder);
     int status = system(command);
     CU_ASSERT_TRUE(WIFEXITED(status));
     CU_ASSERT_EQUAL(WEXITSTATUS(status), ATT_EXIT_INCOMPLETE);

@@ -13,7 +13,7 @@ static int opened;
 
 static att_registry *registry(void)
 {
-    att_plugin_source source = {&opened, made_open};
+    att_plugin_source source = {&opened, made_open, NULL};
     att_registry *r = NULL;
     att_why why = {""};
 

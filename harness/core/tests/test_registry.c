@@ -10,7 +10,7 @@ static int opened;
 
 static att_registry *registry(void)
 {
-    att_plugin_source source = {&opened, made_open};
+    att_plugin_source source = {&opened, made_open, NULL};
     att_registry *r = NULL;
 
     CU_ASSERT_EQUAL_FATAL(att_registry_make(&made_tables, &source, &r, NULL), ATT_OK);
