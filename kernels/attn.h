@@ -299,13 +299,21 @@ typedef struct att_precision {
     int32_t reserved;
 } att_precision;
 
-/* Cost of one problem, useful work and executed work apart. */
+/* Cost of one problem.  What mask, bias and block mask hide counts as kept: only lengths and
+ * positions are looked at, never K and V.  A row is a token of a KV head.  With a recur section the
+ * cost is that of ATT_OP_RECUR. */
 typedef struct att_cost {
-    double keys_read;    /* K/V rows really read, a query head and query row, summed */
-    double flops_useful; /* 2 P (Dk + Dv), P allowed pairs */
+    double keys_read;    /* rows read for a query head and query row, summed over those */
+    double flops_useful; /* 2 P (Dk + Dv), P the pairs attended to (`select`'s); the linear family:
+                          * 2 Dk Dv a token's update, as much again for a delta rule's read, and
+                          * 2 Dk Dv a query's read; 2 Dk more for each that meets a normaliser */
     double flops_executed;
-    double kv_bytes_read;
-    double state_bytes; /* what must be kept between steps for a context of kv_len */
+    double kv_bytes_read;  /* of K and V without scales; what is read again counts again */
+    double state_bytes;    /* what must be kept between steps for a context of kv_len, without
+                            * scales; of a session: of batch sequences that hold kv_len */
+    double k_rows, v_rows; /* rows of K, and of V, that a call touches at all */
+    double v_run; /* 0: just so many.  Else contents decide: at most so many, and V is touched in
+                   * aligned runs of v_run keys, none of which holds no pair attended to */
 } att_cost;
 
 #define ATT_TRAIT_DETERMINISTIC    1u /* bitwise equal over runs */
@@ -359,7 +367,7 @@ struct att_kernel {
     att_status (*plan)(const att_kernel *self, att_op op, const att_problem *p,
                        const att_value *params, att_plan *out);
     void (*drop)(const att_kernel *self, void *handle);
-    /* What the problem costs; NULL = not declared. */
+    /* What the problem costs; NULL = not declared.  The host sets every field to NaN before. */
     att_status (*cost)(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out);
     /* Text of the last failure in this thread; NULL = none offered. */
@@ -404,6 +412,15 @@ static inline att_problem att_problem_init(void)
 static inline double att_scale(const att_problem *p)
 {
     return isnan(p->scale) ? 1.0 / sqrt((double)p->head_dim) : p->scale;
+}
+
+/* What a kernel declares that a problem costs; NaN where it declares nothing. */
+static inline att_cost att_cost_of(const att_kernel *k, const att_problem *p,
+                                   const att_value *params)
+{
+    const att_cost unknown = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    att_cost cost = unknown;
+    return k->cost && k->cost(k, p, params, &cost) == ATT_OK ? cost : unknown;
 }
 
 /* Bytes of one element; 0 for block types. */

@@ -45,11 +45,7 @@ att_status lm_model(att_ctx *x, att_lm **out)
 /* NAN stays: a share of which a part is unknown is unknown. */
 static void add_cost(lm_glue *glue, const att_variant_part *part, const att_problem *p)
 {
-    att_cost cost = {.keys_read = (double)NAN};
-
-    if (part->kernel->cost && part->kernel->cost(part->kernel, p, part->values, &cost) != ATT_OK)
-        cost.keys_read = (double)NAN;
-    glue->keys += cost.keys_read;
+    glue->keys += att_cost_of(part->kernel, p, part->values).keys_read;
     glue->causal += (double)(p->batch * p->heads_q) * (double)p->q_len *
                     ((double)p->kv_len - ((double)p->q_len - 1) / 2);
 }

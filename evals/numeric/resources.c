@@ -112,14 +112,11 @@ static double declared(att_ctx *x, const resources_shape *s)
     const att_variant_part *part = att_ctx_variant(x)->part;
     const double row = 2.0 * (double)s->d * (double)att_dtype_size(s->dtype);
     resources_inputs in;
-    att_cost cost = {0};
     double rows = (double)NAN;
 
-    if (part->kernel->cost && resources_make(x, s, &in) == ATT_OK) {
-        if (part->kernel->cost(part->kernel, &in.p, part->values, &cost) == ATT_OK)
-            rows = cost.kv_bytes_read / row / (double)s->hkv;
-        resources_drop(&in);
-    }
+    if (resources_make(x, s, &in) == ATT_OK)
+        rows = att_cost_of(part->kernel, &in.p, part->values).kv_bytes_read / row / (double)s->hkv;
+    resources_drop(&in);
     return rows;
 }
 

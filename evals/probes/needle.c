@@ -166,14 +166,14 @@ static void record(att_ctx *x, const att_problem *p, const tally *t)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     att_interval ci = att_wilson(t->hits, ITEMS, 0.95);
-    att_cost cost = {0};
+    const att_cost cost = att_cost_of(part->kernel, p, part->values);
 
     att_ctx_record_n(x, "accuracy", (double)t->hits / ITEMS, ITEMS, ci.lo, ci.hi);
     if (t->known) {
         att_ctx_record(x, "accuracy_predicted", (double)t->expected / t->known);
         att_ctx_record(x, "unexplained", t->unexplained);
     }
-    if (part->kernel->cost && part->kernel->cost(part->kernel, p, part->values, &cost) == ATT_OK)
+    if (!isnan(cost.keys_read))
         att_ctx_record(x, "keys_share", cost.keys_read / ((double)p->kv_len * ITEMS));
 }
 

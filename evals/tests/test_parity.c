@@ -93,7 +93,8 @@ static bool is_found_elsewhere(const char *kernel)
         "mask_offset_32bit",    "page_offset_32bit",    "mla_latent_scale", /* parity_far */
         "use_after_free",       "group_size_forgotten", "kv_recopied_per_token",
         "dequant_buffers_grow", "block_table_overrun",  "past_overread",
-        "grid_65535",           "stale_scale_plan", /* calls in sequence */
+        "window_masked_only",   "blocks_masked_only", /* cost */
+        "grid_65535",           "stale_scale_plan",   /* calls in sequence */
         "stale_custom_mask",    "dangling_scale",       "future_leak_by_scale" /* laws */,
         "favor_two_projections" /* converge */};
 

@@ -151,10 +151,8 @@ static bool problem_make(const shape *s, int32_t dtype, att_problem *p)
 static void row_print(bench *b, const char *name, const shape *s, const runner *r,
                       const runner *peer, const att_problem *p)
 {
-    att_cost cost = {.flops_useful = (double)NAN, .kv_bytes_read = (double)NAN};
+    const att_cost cost = att_cost_of(r->kernel, p, r->values);
     char text[96];
-    if (r->kernel->cost)
-        r->kernel->cost(r->kernel, p, r->values, &cost);
     const double gflops = cost.flops_useful / r->best * 1e-9;
     const double gbytes = cost.kv_bytes_read / r->best * 1e-9;
     const double ratio = peer ? peer->best / r->best : (double)NAN;

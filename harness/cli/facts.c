@@ -99,12 +99,10 @@ static bool takes(const att_kernel *k, const att_value *values, int64_t queries,
 static att_cost cost_of(const att_kernel *k, const att_value *values, int32_t dtype,
                         int64_t queries, int64_t keys)
 {
-    const att_cost unknown = {NAN, NAN, NAN, NAN, NAN};
     _Alignas(64) unsigned char data[64] = {0};
-    att_problem p = question(queries, keys, dtype, data);
-    att_cost cost = unknown;
+    const att_problem p = question(queries, keys, dtype, data);
 
-    return k->cost && k->cost(k, &p, values, &cost) == ATT_OK ? cost : unknown;
+    return att_cost_of(k, &p, values);
 }
 
 att_facts att_facts_of(const att_kernel *k, const att_value *values)

@@ -273,23 +273,29 @@ static inline att_status att_favor_supports(const att_kernel *self, att_op op, c
     return ATT_OK;
 }
 
-/* The state is what a step reads, not the keys. */
+/* The state is what a step reads, not the keys: each is taken in once. */
 static inline att_status att_favor_cost(const att_kernel *self, const att_problem *p,
                                         const att_value *params, att_cost *out)
 {
     const double m = (double)params[ATT_FAVOR_M].i, dk = (double)p->head_dim;
-    const double keys = (double)p->batch * (double)p->kv_len * (double)p->heads_kv;
-    const double rows = (double)p->batch * (double)p->q_len * (double)p->heads_q;
-    const double steps = 2 * (keys + rows) * m * (dk + (double)p->value_dim + 1);
+    double keys = 0, rows = 0;
 
     (void)self;
-    *out = (att_cost){.keys_read = (double)p->batch * (double)p->kv_len * (double)p->heads_q,
+    for (int64_t b = 0; b < p->batch; b++) {
+        const att_seq seq = att_seq_of(p, b);
+        keys += (double)att_seq_taken(p, &seq) * (double)p->heads_kv;
+        rows += (double)seq.q_len * (double)p->heads_q;
+    }
+    const double steps = 2 * (keys + rows) * m * (dk + (double)p->value_dim + 1);
+    const double group = p->heads_kv ? (double)(p->heads_q / p->heads_kv) : 0;
+    *out = (att_cost){.keys_read = keys * group,
                       .flops_useful = steps,
                       .flops_executed = steps,
-                      .kv_bytes_read = keys * (double)(p->head_dim + p->value_dim) *
-                                       (double)att_dtype_size(p->k.dtype),
+                      .kv_bytes_read = keys * att_row_bytes(p),
                       .state_bytes = (double)p->batch * (double)p->heads_kv * m *
-                                     ((double)p->value_dim + 2) * 4};
+                                     ((double)p->value_dim + 2) * 4,
+                      .k_rows = keys,
+                      .v_rows = keys};
     return ATT_OK;
 }
 

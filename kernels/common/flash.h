@@ -17,6 +17,7 @@
 #define ATT_COMMON_FLASH_H
 
 #include "common/accept.h"
+#include "common/cost_rows.h"
 #include "common/softmax.h"
 #include "common/tile.h"
 
@@ -56,13 +57,6 @@ typedef struct att_reach {
 static inline int64_t att_round_up(int64_t n, int64_t to)
 {
     return att_ceil_div(n, to) * to;
-}
-
-/* Tokens of kv_len that the kernel's pattern leaves to a decode step. */
-static inline int64_t att_keep_tokens(const att_problem *p, const att_keep *keep)
-{
-    const int64_t most = att_add_clamped(att_add_clamped(keep->left, 1), att_max(keep->first, 0));
-    return keep->left >= 0 ? att_min(p->kv_len, most) : p->kv_len;
 }
 
 /* Sizes; false on overflow. */
@@ -172,35 +166,54 @@ static inline att_reach att_flash_reach(const att_row *row, int64_t n)
     return all;
 }
 
-/* Is one of the blocks that hold keys j0 .. j0 + n open to the row, in the problem's block mask and
- * in the kernel's pattern?  (Perhaps not the same one: errs on the side of yes.) */
-static inline bool att_flash_blocks_open(const att_flash_block *b, const att_row *row, int64_t j0,
-                                         int64_t n)
+/* Does the problem's block mask open one of the keys j0 .. j0 + n to the row? */
+static inline bool att_flash_mask_open(const att_flash_block *b, const att_row *row, int64_t j0,
+                                       int64_t n)
 {
     const att_problem *p = b->job->p;
-    const att_keep *keep = &b->job->rules.keep;
     bool open = !p->block_mask.data;
 
     for (int64_t kb = open ? 0 : j0 / p->block_k; !open && kb * p->block_k < j0 + n; kb++)
         open = att_mask_block(p, &b->seq, row, kb);
-    if (!open || !keep->block)
-        return open;
-    for (int64_t kb = j0 / keep->block_k; kb * keep->block_k < j0 + n; kb++)
-        if (keep->block(keep->arg, row->h, row->position, kb))
+    return open;
+}
+
+/* Is one of the keys j0 .. j0 + n in a block that is open to the row, in the problem's block mask
+ * and in the kernel's pattern? */
+static inline bool att_flash_blocks_open(const att_flash_block *b, const att_row *row, int64_t j0,
+                                         int64_t n)
+{
+    const att_keep *keep = &b->job->rules.keep;
+
+    if (!keep->block)
+        return att_flash_mask_open(b, row, j0, n);
+    for (int64_t kb = j0 / keep->block_k; kb * keep->block_k < j0 + n; kb++) {
+        const int64_t from = att_max(j0, kb * keep->block_k);
+        const int64_t to = att_min(j0 + n, (kb + 1) * keep->block_k);
+        if (keep->block(keep->arg, row->h, row->position, kb) &&
+            att_flash_mask_open(b, row, from, to - from))
             return true;
+    }
     return false;
 }
 
-/* Does any of the rows see any of the keys j0 .. j0 + n?  Errs on the side of yes. */
+/* Does the row see one of the keys j0 .. j0 + n, by its ranges and blocks? */
+static inline bool att_flash_row_sees(const att_flash_block *b, const att_row *row, int64_t j0,
+                                      int64_t n)
+{
+    const int64_t lo = att_max(j0, row->lo), hi = att_min(j0 + n, row->hi);
+    const int64_t head = att_min(hi, row->head), band = att_max(lo, att_max(row->band, row->head));
+
+    return (lo < head && att_flash_blocks_open(b, row, lo, head - lo)) ||
+           (band < hi && att_flash_blocks_open(b, row, band, hi - band));
+}
+
+/* Does any of the rows? */
 static inline bool att_flash_sees(const att_flash_block *b, const att_row *row, int64_t rows,
                                   int64_t j0, int64_t n)
 {
-    const att_reach all = att_flash_reach(row, rows);
-
-    if (all.lo >= j0 + n || all.hi <= j0 || (j0 >= all.head && j0 + n <= all.band))
-        return false;
     for (int64_t r = 0; r < rows; r++)
-        if (att_flash_blocks_open(b, row + r, j0, n))
+        if (att_flash_row_sees(b, row + r, j0, n))
             return true;
     return false;
 }

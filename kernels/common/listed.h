@@ -38,6 +38,14 @@ static inline att_status att_listed_plan(const att_kernel *self, att_op op, cons
     return att_list_plan(p, &l, out);
 }
 
+static inline att_status att_listed_cost(const att_kernel *self, const att_problem *p,
+                                         const att_value *params, att_cost *out)
+{
+    (void)self;
+    const att_lister l = att_listed(p, params);
+    return att_lister_cost(p, &l, out);
+}
+
 static inline att_status att_listed_attend(const att_kernel *self, const att_problem *p,
                                            const att_scratch *s)
 {

@@ -178,4 +178,33 @@ static inline att_status att_plain_plan_of(const att_kernel *self, att_op op, co
     return att_plain_plan(p, out);
 }
 
+/* Every row of every head reads the keys that it attends to.  NO_MEMORY. */
+static inline att_status att_plain_cost(const att_kernel *self, const att_problem *p,
+                                        const att_value *params, att_cost *out)
+{
+    const att_problem open = att_unhidden(p);
+    const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
+    int32_t *marks = att_marks(p);
+    int64_t pairs = 0, rows = 0;
+
+    (void)self, (void)params;
+    for (int64_t b = 0; marks && b < p->batch; b++) {
+        const att_seq seq = att_seq_of(&open, b);
+        for (int64_t i = 0; i < seq.q_len; i++) {
+            const att_row row = att_row_of(&rules, &seq, 0, i);
+            pairs += att_row_pairs(&rules, &seq, &row);
+            att_mark_row(marks, &rules, &seq, &row);
+        }
+        rows += att_marked(marks, p->kv_len);
+    }
+    if (!marks)
+        return ATT_NO_MEMORY;
+    free(marks);
+    att_list_cost(p, (double)pairs * (double)p->heads_q, out);
+    out->k_rows = out->v_rows = (double)rows * (double)p->heads_kv;
+    out->v_run = att_hides(p) ? 1 : 0;
+    out->state_bytes = att_cache_bytes(p, att_tokens_kept(p, &rules.keep));
+    return ATT_OK;
+}
+
 #endif

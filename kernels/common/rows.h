@@ -9,6 +9,7 @@
 #define ATT_COMMON_ROWS_H
 
 #include "common/accept.h"
+#include "common/cost_rows.h"
 #include "common/softmax.h"
 #include "common/tile.h"
 
@@ -219,17 +220,55 @@ static inline att_status att_list_select(const att_problem *p, const att_lister 
     return ATT_OK;
 }
 
-/* Cost of reading exactly `keys` listed keys, all rows and heads together. */
+/* Cost of `keys` listed keys, all rows and heads together, each list read for itself; which rows of
+ * K and V they are, only contents know. */
 static inline void att_list_cost(const att_problem *p, double keys, att_cost *out)
 {
-    const double d = (double)(p->head_dim + p->value_dim),
-                 bytes = (double)att_dtype_size(p->k.dtype) * d;
+    const double d = (double)(p->head_dim + p->value_dim);
+    const double rows = (double)p->batch * (double)p->heads_kv * (double)p->kv_len;
     *out = (att_cost){.keys_read = keys,
                       .flops_useful = 2 * keys * d,
                       .flops_executed = 2 * keys * d,
-                      .kv_bytes_read = keys * bytes,
-                      .state_bytes = (double)p->batch * (double)p->heads_kv * (double)p->kv_len *
-                                     bytes};
+                      .kv_bytes_read = keys * att_row_bytes(p),
+                      .state_bytes = att_cache_bytes(p, p->kv_len),
+                      .k_rows = rows < keys ? rows : keys,
+                      .v_rows = rows < keys ? rows : keys,
+                      .v_run = 1};
+}
+
+/* Cost of what a lister lists.  NO_MEMORY. */
+static inline att_status att_lister_cost(const att_problem *p, const att_lister *lister,
+                                         att_cost *out)
+{
+    const att_problem open = att_unhidden(p);
+    const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
+    const int64_t group = p->heads_kv ? p->heads_q / p->heads_kv : 0;
+    int32_t *marks = att_marks(p);
+    int64_t *j = malloc((size_t)(lister->most + 1) * sizeof *j), keys = 0, rows = 0;
+    const bool held = marks && j;
+
+    for (int64_t b = 0; held && b < p->batch; b++) {
+        const att_seq seq = att_seq_of(&open, b);
+        for (int64_t h = 0; h < p->heads_q; h++) {
+            for (int64_t i = 0; i < seq.q_len; i++) {
+                const att_row row = att_row_of(&rules, &seq, h, i);
+                const int64_t n = lister->fill(lister->arg, &row, j);
+                for (int64_t c = 0; c < n; c++)
+                    att_mark(marks, j[c], j[c] + 1);
+                keys += n;
+            }
+            if ((h + 1) % group == 0)
+                rows += att_marked(marks, p->kv_len);
+        }
+    }
+    free(marks);
+    free(j);
+    if (!held)
+        return ATT_NO_MEMORY;
+    att_list_cost(p, (double)keys, out);
+    out->k_rows = out->v_rows = (double)rows;
+    out->v_run = att_hides(p) || p->k_positions.data ? 1 : 0;
+    return ATT_OK;
 }
 
 #endif

@@ -163,30 +163,53 @@ static inline att_status att_scored_run(const att_problem *p, const att_scored *
     return ATT_OK;
 }
 
-/* K is read for every key in range, V for those kept. */
-static inline void att_scored_cost(const att_problem *p,
-                                   int64_t (*kept)(const void *arg, const att_row *row),
-                                   const void *arg, att_cost *out)
+/* K is read for every key in range, once a block of rows; V for those kept, at most
+ * kept(arg, row) a row.  NO_MEMORY. */
+static inline att_status att_scored_cost(const att_problem *p,
+                                         int64_t (*kept)(const void *arg, const att_row *row),
+                                         const void *arg, att_cost *out)
 {
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    const double dk = (double)p->head_dim, dv = (double)p->value_dim;
-    const double bytes = (double)att_dtype_size(p->k.dtype), heads = (double)p->heads_q;
-    double all = 0, some = 0;
+    const att_problem open = att_unhidden(p);
+    const double dk = (double)p->head_dim, dv = (double)p->value_dim, kv = (double)p->heads_kv;
+    double all = 0, some = 0, read = 0, k_rows = 0, v_rows = 0;
+    int32_t *marks = att_marks(p);
+    att_scored_job w;
 
-    for (int64_t b = 0; b < p->batch; b++) {
-        const att_seq seq = att_seq_of(p, b);
-        for (int64_t i = 0; i < seq.q_len; i++) {
-            const att_row row = att_row_of(&rules, &seq, 0, i);
-            all += (double)att_row_count(&row) * heads;
-            some += (double)kept(arg, &row) * heads;
-        }
+    if (!marks || !att_scored_layout(&open, &w)) {
+        free(marks);
+        return ATT_NO_MEMORY;
     }
-    *out = (att_cost){.keys_read = all,
-                      .flops_useful = 2 * some * (dk + dv),
-                      .flops_executed = 2 * (all * dk + some * dv),
-                      .kv_bytes_read = (all * dk + some * dv) * bytes,
-                      .state_bytes = (double)p->batch * (double)p->heads_kv * (double)p->kv_len *
-                                     (dk + dv) * bytes};
+    for (int64_t b = 0; b < p->batch; b++) {
+        const att_seq seq = att_seq_of(&open, b);
+        const double before = some;
+        for (int64_t first = 0; first < seq.q_len * w.fold; first += ATT_SCORED_ROWS) {
+            att_row row[ATT_SCORED_ROWS];
+            const int64_t rows = att_min(ATT_SCORED_ROWS, seq.q_len * w.fold - first);
+            for (int64_t r = 0; r < rows; r++) {
+                row[r] = att_row_of(&w.rules, &seq, 0, (first + r) / w.fold);
+                all += (double)att_row_count(row + r);
+                some += (double)kept(arg, row + r);
+            }
+            const att_reach reach = att_flash_reach(row, rows);
+            read += (double)att_reach_count(&reach, 1);
+            att_mark(marks, reach.lo, reach.hi);
+        }
+        const double touched = (double)att_marked(marks, p->kv_len);
+        k_rows += touched;
+        v_rows += fmin(touched, some - before);
+    }
+    free(marks);
+    *out = (att_cost){.keys_read = all * kv, /* the rows of a whole group stand in a block */
+                      .flops_useful = 2 * some * kv * (dk + dv),
+                      .flops_executed = 2 * (all * dk + some * dv) * kv,
+                      .kv_bytes_read = (read * dk * (double)att_dtype_size(p->k.dtype) +
+                                        some * dv * (double)att_dtype_size(p->v.dtype)) *
+                                       kv,
+                      .state_bytes = att_cache_bytes(p, p->kv_len),
+                      .k_rows = k_rows * kv,
+                      .v_rows = v_rows * kv,
+                      .v_run = 1};
+    return ATT_OK;
 }
 
 #endif

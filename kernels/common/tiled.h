@@ -13,7 +13,6 @@
 typedef struct att_tiled {
     att_accept accept;
     att_flash flash;
-    double share; /* of the pairs that ranges leave, what flash.keep.pair and .block keep */
 } att_tiled;
 
 /* The kernel's own: what it accepts and keeps.  params: in declared order, NULL if it has none.
@@ -41,8 +40,7 @@ static inline att_status att_tiled_cost(const att_kernel *self, const att_proble
 {
     (void)self;
     const att_tiled t = tiled(p, params);
-    att_flash_cost(p, &t.flash, t.share, out);
-    return ATT_OK;
+    return att_flash_cost(p, &t.flash, out);
 }
 
 static inline att_status att_tiled_attend(const att_kernel *self, const att_problem *p,

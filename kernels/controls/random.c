@@ -82,14 +82,12 @@ static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
     return att_list_plan(p, &l, out);
 }
 
-/* Draws that meet the same key twice count twice: an upper bound. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
     (void)self;
-    const double rows = (double)p->batch * (double)p->heads_q * (double)p->q_len;
-    att_list_cost(p, rows * (double)att_min(params[K].i, p->kv_len), out);
-    return ATT_OK;
+    const att_lister l = lister(p, params);
+    return att_lister_cost(p, &l, out);
 }
 
 static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)

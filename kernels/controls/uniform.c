@@ -30,8 +30,7 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     (void)self, (void)params;
-    att_flash_cost(p, &HOW, 1.0, out);
-    return ATT_OK;
+    return att_flash_cost(p, &HOW, out);
 }
 
 static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)

@@ -12,8 +12,7 @@ static att_tiled tiled(const att_problem *p, const att_value *params)
     (void)p, (void)params;
     return (att_tiled){
         .accept = {.ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = 1u << ATT_BF16},
-        .flash = {.keep = ATT_KEEP_ALL},
-        .share = 1.0};
+        .flash = {.keep = ATT_KEEP_ALL}};
 }
 
 const att_kernel att_kernel_flash_bf16 = {

@@ -66,5 +66,6 @@ const att_kernel att_kernel_flash_p8 = {
     .precision = {.acc = ATT_F32, .prob = ATT_F8_E4M3, .out = ATT_DTYPES},
     .supports = att_plain_supports,
     .plan = att_plain_plan_of,
+    .cost = att_plain_cost,
     .attend = attend,
 };

@@ -20,8 +20,7 @@ static att_tiled tiled(const att_problem *p, const att_value *params)
     (void)p, (void)params;
     return (att_tiled){
         .accept = {.ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE},
-        .flash = {.keep = ATT_KEEP_ALL},
-        .share = 1.0};
+        .flash = {.keep = ATT_KEEP_ALL}};
 }
 
 /* Are the values the first columns of the keys' own rows? */

@@ -9,7 +9,7 @@
 
 #include "attn.h"
 #include "common/accept.h"
-#include "common/mask.h"
+#include "common/cost_rows.h"
 
 #define ROWS 256
 
@@ -179,7 +179,7 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
         const att_seq seq = att_seq_of(p, b);
         bool careful = false;
         w.seq = &seq;
-        for (int64_t h = 0; h < p->heads_q; h++) {
+        for (int64_t h = 0; h < p->heads_q && seq.q_len; h++) {
             const int64_t group = p->heads_q / p->heads_kv, kv = h / group;
             for (int64_t j = 0; j < seq.kv_len && h % group == 0; j++) {
                 att_load_row(p->k.data, p->k.dtype, att_key_at(p, &p->k, &seq, kv, j),
@@ -197,19 +197,32 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     return ATT_OK;
 }
 
+/* Every key is read once a KV head and met by every row. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
+    const att_problem open = att_unhidden(p);
+    const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
+    const double d = (double)(p->head_dim + p->value_dim), kv = (double)p->heads_kv;
+    double pairs = 0, all = 0, rows = 0;
+
     (void)self, (void)params;
-    const double pairs = (double)p->batch * (double)p->heads_q * (double)p->q_len *
-                         (double)p->kv_len;
-    const double d = (double)(p->head_dim + p->value_dim);
-    *out = (att_cost){.keys_read = pairs,
-                      .flops_useful = 2 * pairs * d,
-                      .flops_executed = 2 * pairs * d,
-                      .kv_bytes_read = pairs * d * 4,
-                      .state_bytes = (double)p->batch * (double)p->heads_kv * (double)p->kv_len *
-                                     d * 4};
+    for (int64_t b = 0; b < p->batch; b++) {
+        const att_seq seq = att_seq_of(&open, b);
+        for (int64_t i = 0; i < seq.q_len; i++) {
+            const att_row row = att_row_of(&rules, &seq, 0, i);
+            pairs += (double)att_row_pairs(&rules, &seq, &row);
+        }
+        all += (double)seq.q_len * (double)seq.kv_len;
+        rows += seq.q_len ? (double)seq.kv_len : 0;
+    }
+    *out = (att_cost){.keys_read = all * (double)p->heads_q,
+                      .flops_useful = 2 * pairs * (double)p->heads_q * d,
+                      .flops_executed = 2 * all * (double)p->heads_q * d,
+                      .kv_bytes_read = rows * kv * att_row_bytes(p),
+                      .state_bytes = att_cache_bytes(p, att_tokens_kept(p, &rules.keep)),
+                      .k_rows = rows * kv,
+                      .v_rows = rows * kv};
     return ATT_OK;
 }
 

@@ -24,8 +24,7 @@ static att_tiled tiled(const att_problem *p, const att_value *params)
     (void)p;
     return (att_tiled){
         .accept = {.ops = 1u << ATT_OP_ATTEND, .can = ATT_CAN_ALL, .dtypes = ATT_HALVES_AND_SINGLE},
-        .flash = {.keep = ATT_KEEP_ALL, .parts = params[0].i},
-        .share = 1.0};
+        .flash = {.keep = ATT_KEEP_ALL, .parts = params[0].i}};
 }
 
 const att_kernel att_kernel_split_kv = {

@@ -97,29 +97,19 @@ static void pool(const att_problem *p, const att_tensor *from, const att_tensor 
 
 /* Rows of k that some query may reach: pooling costs what attention does, not what the cache holds.
  * Packed keys are pooled whole. */
-static att_reach reach_of(const att_problem *p, int64_t b)
+static att_run reach_of(const att_problem *p, int64_t b)
 {
-    att_reach all = {.hi = p->k.shape[2]};
-    if (p->cu_k.data)
-        return all;
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
     const att_seq seq = att_seq_of(p, b);
-    all = (att_reach){.lo = seq.kv_len};
-    for (int64_t i = 0; i < seq.q_len; i++) {
-        const att_row row = att_row_of(&rules, &seq, 0, i);
-        if (row.lo >= row.hi)
-            continue;
-        all.lo = att_min(all.lo, row.lo);
-        all.hi = att_max(all.hi, row.hi);
-    }
-    return all;
+
+    return p->cu_k.data ? (att_run){0, p->k.shape[2]} : att_seq_reach(&rules, &seq);
 }
 
 static void body(void *arg, int64_t i, int thread)
 {
     const job *w = arg;
     const int64_t groups = w->k->shape[1], b = i / groups, g = i % groups;
-    const att_reach reach = reach_of(w->from, b);
+    const att_run reach = reach_of(w->from, b);
     (void)thread;
     for (int64_t j = reach.lo; j < reach.hi; j++) {
         pool(w->from, &w->from->k, w->k, b, g, j, w->together);
@@ -155,14 +145,20 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
     (void)self;
     const att_flash how = {.keep = ATT_KEEP_ALL};
     att_problem small = *p;
+    double rows = 0;
+
     small.heads_kv = p->heads_kv > 0 ? params[0].i : 0;
-    att_flash_cost(&small, &how, 1.0, out);
-    for (int64_t b = 0; b < p->batch; b++) { /* pooling reads every head once */
-        const att_reach reach = reach_of(p, b);
-        out->kv_bytes_read += (double)(p->heads_kv * att_max(0, reach.hi - reach.lo)) *
-                              (double)(p->head_dim + p->value_dim) *
-                              (double)att_dtype_size(p->k.dtype);
+    const att_status status = att_flash_cost(&small, &how, out);
+    if (status)
+        return status;
+    for (int64_t b = 0; b < (p->cu_k.data ? 1 : p->batch); b++) { /* every head is read once */
+        const att_run reach = reach_of(p, b);
+        rows += (double)(p->heads_kv * (reach.hi - reach.lo));
     }
+    out->keys_read = fmax(out->keys_read, rows);
+    out->kv_bytes_read = rows * att_row_bytes(p);
+    out->k_rows = out->v_rows = rows;
+    out->v_run = 0;
     return ATT_OK;
 }
 

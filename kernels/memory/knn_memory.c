@@ -90,8 +90,7 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     (void)self;
-    att_scored_cost(p, kept, params, out);
-    return ATT_OK;
+    return att_scored_cost(p, kept, params, out);
 }
 
 const att_kernel att_kernel_knn_memory = {

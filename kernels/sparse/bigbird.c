@@ -105,28 +105,6 @@ static int64_t fill(const void *arg, const att_row *row, int64_t *j)
     return n;
 }
 
-static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
-                       att_cost *out)
-{
-    (void)self;
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    const int64_t side = params[BLOCK].i;
-    double keys = 0;
-
-    for (int64_t b = 0; b < p->batch; b++) {
-        const att_seq seq = att_seq_of(p, b);
-        for (int64_t r = 0; r < p->heads_q * seq.q_len; r++) {
-            const att_row row = att_row_of(&rules, &seq, r / seq.q_len, r % seq.q_len);
-            const blocks k = blocks_of(params, &row);
-            for (int64_t kb = k.first; kb <= k.last; kb++)
-                if (kept(params, &k, kb))
-                    keys += (double)(att_min(row.hi, (kb + 1) * side) - att_max(row.lo, kb * side));
-        }
-    }
-    att_list_cost(p, keys, out);
-    return ATT_OK;
-}
-
 const att_kernel att_kernel_bigbird = {
     .struct_size = sizeof(att_kernel),
     .abi = ATT_ABI,
@@ -140,7 +118,7 @@ const att_kernel att_kernel_bigbird = {
     .params = PARAMS,
     .supports = att_listed_supports,
     .plan = att_listed_plan,
-    .cost = cost,
+    .cost = att_listed_cost,
     .attend = att_listed_attend,
     .select = att_listed_select,
 };

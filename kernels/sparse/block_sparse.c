@@ -63,38 +63,7 @@ static att_tiled tiled(const att_problem *p, const att_value *params)
                    .can = ATT_CAN_ALL,
                    .dtypes = ATT_HALVES_AND_SINGLE},
         .flash = {.keep = {.left = -1, .block = kept, .block_k = params[BLOCK].i, .arg = params},
-                  .by_head = true},
-        .share = 1.0};
-}
-
-/* The share of ranged pairs in kept blocks, over at most 1,024 evenly spaced rows of each head. */
-static double share_kept(const att_problem *p, const att_value *params)
-{
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    const int64_t step = 1 + p->q_len / 1024, side = params[BLOCK].i;
-    double all = 0, some = 0;
-
-    if (p->batch == 0)
-        return 1.0;
-    const att_seq seq = att_seq_of(p, 0);
-    for (int64_t h = 0; h < p->heads_q; h++)
-        for (int64_t i = seq.q_len - 1; i >= 0; i -= step) {
-            const att_row row = att_row_of(&rules, &seq, h, i);
-            all += (double)att_row_count(&row);
-            for (int64_t kb = row.lo / side; kb * side < row.hi; kb++)
-                if (kept(params, h, row.position, kb))
-                    some += (double)(att_min(row.hi, (kb + 1) * side) - att_max(row.lo, kb * side));
-        }
-    return all > 0 ? some / all : 1.0;
-}
-
-static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
-                       att_cost *out)
-{
-    (void)self;
-    const att_tiled t = tiled(p, params);
-    att_flash_cost(p, &t.flash, share_kept(p, params), out);
-    return ATT_OK;
+                  .by_head = true}};
 }
 
 const att_kernel att_kernel_block_sparse = {
@@ -110,7 +79,7 @@ const att_kernel att_kernel_block_sparse = {
     .params = PARAMS,
     .supports = att_tiled_supports,
     .plan = att_tiled_plan,
-    .cost = cost,
+    .cost = att_tiled_cost,
     .attend = att_tiled_attend,
     .select = att_tiled_select,
 };

@@ -64,23 +64,12 @@ static int64_t fill(const void *arg, const att_row *row, int64_t *j)
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
-    (void)self;
     const att_keep keep = {.first = params[GLOBAL].i, .left = params[SIDE].i};
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    double keys = 0;
+    const att_status status = att_listed_cost(self, p, params, out);
 
-    for (int64_t b = 0; b < p->batch; b++) {
-        const att_seq seq = att_seq_of(p, b);
-        for (int64_t i = 0; i < seq.q_len; i++) {
-            const att_row row = att_row_of(&rules, &seq, 0, i);
-            const spans s = spans_of(params, &row);
-            keys += (double)(s.head - row.lo + att_max(0, s.past - s.near));
-        }
-    }
-    att_list_cost(p, keys * (double)p->heads_q, out);
-    if (p->causal && p->kv_len > 0)
-        out->state_bytes *= (double)att_tokens_kept(p, &keep) / (double)p->kv_len;
-    return ATT_OK;
+    if (p->causal)
+        out->state_bytes = att_cache_bytes(p, att_tokens_kept(p, &keep));
+    return status;
 }
 
 const att_kernel att_kernel_longformer = {

@@ -33,8 +33,7 @@ static att_tiled tiled(const att_problem *p, const att_value *params)
     return (att_tiled){.accept = {.ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_SELECT,
                                   .can = ATT_CAN_ALL,
                                   .dtypes = ATT_HALVES_AND_SINGLE},
-                       .flash = {.keep = {.first = params[0].i, .left = params[1].i}},
-                       .share = 1.0};
+                       .flash = {.keep = {.first = params[0].i, .left = params[1].i}}};
 }
 
 const att_kernel att_kernel_sink_window = {

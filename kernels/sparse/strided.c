@@ -90,25 +90,8 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     (void)self;
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    const int64_t stride = params[STRIDE].i, local = local_of(params);
-    double keys = 0;
-
-    for (int64_t b = 0; b < p->batch; b++) {
-        const att_seq seq = att_seq_of(p, b);
-        for (int64_t i = 0; i < seq.q_len; i++) {
-            const att_row row = att_row_of(&rules, &seq, 0, i);
-            const int64_t at = row.position;
-            const int64_t near = att_min(row.hi, att_max(row.lo, att_add_clamped(at, 1 - local)));
-            const int64_t past = att_max(near, att_min(row.hi, att_add_clamped(at, local)));
-            const int64_t before = near - first_column(at, stride, row.lo);
-            const int64_t behind = row.hi - first_column(at, stride, past);
-            keys += (double)(past - near + (before > 0 ? att_ceil_div(before, stride) : 0) +
-                             (behind > 0 ? att_ceil_div(behind, stride) : 0));
-        }
-    }
-    att_list_cost(p, keys * (double)p->heads_q, out);
-    return ATT_OK;
+    const att_lister l = lister(p, params);
+    return att_lister_cost(p, &l, out);
 }
 
 static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)

@@ -40,5 +40,6 @@ const att_kernel att_kernel_group_size_forgotten = {
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .supports = att_plain_supports,
     .plan = att_plain_plan_of,
+    .cost = att_plain_cost,
     .attend = attend,
 };
