@@ -313,7 +313,8 @@ typedef struct att_cost {
                             * scales; of a session: of batch sequences that hold kv_len */
     double k_rows, v_rows; /* rows of K, and of V, that a call touches at all */
     double v_run; /* 0: just so many.  Else contents decide: at most so many, and V is touched in
-                   * aligned runs of v_run keys, none of which holds no pair attended to */
+                   * aligned runs of v_run keys that each hold a pair attended to (or one that
+                   * mask, bias or key positions hide) */
 } att_cost;
 
 #define ATT_TRAIT_DETERMINISTIC    1u /* bitwise equal over runs */

@@ -4,6 +4,8 @@
  * reads: one call of attention, with K and V on closed pages, a row on pages of its own, so that
  *        which rows are touched is counted and not told (cost_reads.c); that is held to the
  *        kernel's declared `cost` and to the pairs that it says it attends to (cost_judge.c).
+ * recur: the same of a recurrence, its FLOPs and its state (cost_recur.c).
+ * held:  the memory that a filled session holds, against state_bytes (cost_held.c).
  *
  * No clock, no instrumentation: a plugin is measured like any other kernel.  O(rows) page faults
  * beside the call itself. */
@@ -13,11 +15,14 @@
 #include "core/eval.h"
 #include "evals/cost/cost.h"
 
-static const char *const tasks[] = {"reads", NULL};
-static const uint32_t task_ops[] = {1u << ATT_OP_ATTEND};
+static const char *const tasks[] = {"reads", "recur", "held", NULL};
+static const uint32_t task_ops[] = {1u << ATT_OP_ATTEND, 1u << ATT_OP_RECUR, 1u << ATT_OP_SESSION};
 
 static const att_param params[] = {
 #include "evals/numeric/parity_params.def"
+    {"rule", ATT_PARAM_WORD, 0, "", "linear",
+     "linear|linear_elu1|retention|gla|delta|gated_delta|ssd", NULL,
+     "recur: rule of the linear family"},
     {0},
 };
 
@@ -32,8 +37,13 @@ static const att_metric_spec metrics[] = {
     {"bytes_off", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL, "kv_bytes_read likewise"},
     {"state_short", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL,
      "read by one query beyond state_bytes, though it had to be kept"},
+    {"state_off", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL, "recur: state_bytes against the state"},
+    {"unheld", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL, "held: state_bytes beyond what a session has"},
+    {"held_ratio", "ratio", ATT_LOWER, 2, ATT_BINDS_ALL,
+     "held: memory of a session over state_bytes; what grows by doubling holds as much again"},
+    {"held_bytes", "bytes", ATT_NEITHER, (double)NAN, ATT_BINDS_ALL, "held: of a filled session"},
     {"flops_off", "ratio", ATT_LOWER, 1e-12, ATT_BINDS_ALL,
-     "useful FLOPs against 2 P (Dk + Dv), relative; fewer alone where contents decide"},
+     "useful FLOPs against 2 P (Dk + Dv) or the rule's, relative; where contents decide, fewer"},
     {"flops_short", "FLOP", ATT_LOWER, 0, ATT_BINDS_ALL, "useful, where fewer are executed"},
     {"cost_pages", "pages", ATT_LOWER, 0, ATT_BINDS_ALL, "of K and V that `cost` itself touched"},
     {"k_rows", "rows", ATT_NEITHER, (double)NAN, ATT_BINDS_ALL, "rows of K touched"},
@@ -89,6 +99,10 @@ static att_status run(att_ctx *x)
         att_ctx_why(x, "%s", wrong);
         return ATT_INVALID;
     }
+    if (parity_is(att_ctx_task(x), "recur"))
+        return cost_recur(x, &spec, att_ctx_word(x, "rule"));
+    if (parity_is(att_ctx_task(x), "held"))
+        return cost_held(x, &spec);
     att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
     if (status != ATT_OK)
         return status;
@@ -102,7 +116,7 @@ const att_eval att_eval_cost = {
     .tasks = tasks,
     .params = params,
     .metrics = metrics,
-    .group_by = PARITY_GROUP,
+    .group_by = PARITY_GROUP " rule",
     .task_ops = task_ops,
     .chance = (double)NAN,
     .valid = valid,

@@ -47,6 +47,10 @@ int64_t cost_row_of(const cost_call *c, int64_t b, int64_t h, int64_t j);
 
 /* --- cost_reads.c: attention. */
 att_status cost_reads(att_ctx *x, parity_inputs *in);
+/* --- cost_recur.c: a recurrence over s->sk tokens, by the name of its rule. */
+att_status cost_recur(att_ctx *x, const parity_spec *s, const char *rule);
+/* --- cost_held.c: sessions of s->b sequences of s->sk tokens, s->sq a step. */
+att_status cost_held(att_ctx *x, const parity_spec *s);
 /* --- cost_judge.c: records what a call shows. */
 void cost_judge(att_ctx *x, const cost_call *c);
 

@@ -37,7 +37,8 @@ static void judge_rows(att_ctx *x, const cost_call *c)
 {
     const double k = (double)cost_side_count(&c->k), v = (double)cost_side_count(&c->v);
     const double more_k = over(k, c->cost.k_rows + slack(c, &c->k, c->cost.k_rows));
-    const double more_v = over(v, c->cost.v_rows + slack(c, &c->v, c->cost.v_rows));
+    const double more_v = /* V in K's rows does not show apart */
+        c->v.shared ? 0 : over(v, c->cost.v_rows + slack(c, &c->v, c->cost.v_rows));
 
     att_ctx_record(x, "k_rows", k);
     att_ctx_record(x, "v_rows", v);
@@ -46,7 +47,9 @@ static void judge_rows(att_ctx *x, const cost_call *c)
         return; /* declared by an older contract */
     att_ctx_record(x, "undeclared", more_k + more_v);
     if (c->cost.v_run == 0 && c->k.apart)
-        att_ctx_record(x, "unread", over(c->cost.k_rows, k) + over(c->cost.v_rows, v));
+        att_ctx_record(x, "unread",
+                       over(c->cost.k_rows, k) +
+                           over(c->cost.v_rows, c->v.shared ? c->cost.v_rows : v));
     if ((more_k > 0 && k == (double)c->k.rows) || (more_v > 0 && v == (double)c->v.rows))
         att_ctx_diagnose(x, "reads_everything", 0.0,
                          "every row is read, though the kernel declares fewer");
@@ -78,9 +81,9 @@ static void judge_choice(att_ctx *x, const cost_call *c)
     const att_problem *p = &c->p;
     double missed = 0;
 
-    if (!c->want || !c->k.apart)
+    if (!c->want || !c->k.apart || c->v.shared)
         return;
-    if (c->cost.v_run >= 1 && !p->mask.data && !p->bias.data) /* hidden pairs may be read */
+    if (c->cost.v_run >= 1 && !p->mask.data && !p->bias.data && !p->k_positions.data)
         att_ctx_record(x, "outside", outside(c, (int64_t)fmin(c->cost.v_run, 1e9)));
     for (int64_t r = 0; r < c->v.rows; r++)
         missed += c->want[r] && !c->v.seen[r];
@@ -114,7 +117,7 @@ static void judge_sums(att_ctx *x, const cost_call *c)
     bytes += exact ? over(c->cost.kv_bytes_read, fmax(most_bytes, k + v)) : 0;
     att_ctx_record(x, "keys_off", isnan(c->cost.keys_read) ? (double)NAN : keys);
     att_ctx_record(x, "bytes_off", isnan(c->cost.kv_bytes_read) ? (double)NAN : bytes);
-    if (c->pairs && c->k.apart && s->sq == 1)
+    if (c->pairs && c->k.apart && s->sq == 1 && parity_is(s->causal, "br"))
         att_ctx_record(x, "state_short", over(k + v, c->cost.state_bytes));
 }
 

@@ -220,7 +220,7 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                       .flops_useful = 2 * pairs * (double)p->heads_q * d,
                       .flops_executed = 2 * all * (double)p->heads_q * d,
                       .kv_bytes_read = rows * kv * att_row_bytes(p),
-                      .state_bytes = att_cache_bytes(p, att_tokens_kept(p, &rules.keep)),
+                      .state_bytes = att_cache_bytes(p, p->kv_len),
                       .k_rows = rows * kv,
                       .v_rows = rows * kv};
     return ATT_OK;
