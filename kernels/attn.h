@@ -303,7 +303,8 @@ typedef struct att_precision {
  * positions are looked at, never K and V.  A row is a token of a KV head.  With a recur section the
  * cost is that of ATT_OP_RECUR. */
 typedef struct att_cost {
-    double keys_read;    /* rows read for a query head and query row, summed over those */
+    double keys_read;    /* rows scored or summed for a query head and query row, over all of those;
+                          * not what is read of K for summaries that could be kept */
     double flops_useful; /* 2 P (Dk + Dv), P the pairs attended to (`select`'s); the linear family:
                           * 2 Dk Dv a token's update, as much again for a delta rule's read, and
                           * 2 Dk Dv a query's read; 2 Dk more for each that meets a normaliser */

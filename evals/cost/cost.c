@@ -33,7 +33,7 @@ static const att_metric_spec metrics[] = {
      "rows of V touched without a pair attended to, where contents decide which"},
     {"missed", "rows", ATT_LOWER, 0, ATT_BINDS_ALL, "rows of V of such pairs that are not touched"},
     {"keys_off", "rows", ATT_LOWER, 0, ATT_BINDS_ALL,
-     "keys_read fewer than pairs or touched rows, or more than queries times those"},
+     "keys_read fewer than pairs or rows of V touched, or more than queries times rows touched"},
     {"bytes_off", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL, "kv_bytes_read likewise"},
     {"state_short", "bytes", ATT_LOWER, 0, ATT_BINDS_ALL,
      "read by one query beyond state_bytes, though it had to be kept"},

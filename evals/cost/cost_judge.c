@@ -98,7 +98,7 @@ static void judge_sums(att_ctx *x, const cost_call *c)
     const bool exact = c->cost.v_run == 0 && c->k.apart;
     const double k = (double)cost_side_count(&c->k) * c->k.bytes;
     const double v = c->v.shared ? 0 : (double)cost_side_count(&c->v) * c->v.bytes;
-    double rows = 0, most = 0, most_bytes = 0; /* touched; times the queries of their sequence */
+    double rows = 0, most = 0, most_bytes = 0; /* of V; of either, times their queries */
 
     for (int64_t b = 0; b < s->b; b++)
         for (int64_t h = 0; h < s->hkv; h++)
@@ -106,7 +106,7 @@ static void judge_sums(att_ctx *x, const cost_call *c)
                 const int64_t r = cost_row_of(c, b, h, j);
                 const double queries = (double)(c->in->nq[b] * (s->hq / s->hkv));
                 const bool seen_k = c->k.seen[r], seen_v = c->v.seen[r];
-                rows += seen_k || seen_v;
+                rows += seen_v;
                 most += seen_k || seen_v ? queries : 0;
                 most_bytes += queries * ((seen_k ? c->k.bytes : 0) + (seen_v ? c->v.bytes : 0));
             }

@@ -219,7 +219,7 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *const 
     for (size_t k = 0; k < n; k++)
         kernels[k] = m[k]->kernel;
     for (size_t k = 0; cli->evals[k] && e < 63; k++)
-        if (cli->evals[k]->track == ATT_TRACK_NUMERIC || cli->evals[k]->track == ATT_TRACK_PROBE)
+        if (cli->evals[k]->track != ATT_TRACK_MODEL)
             evals[e++] = cli->evals[k]->name;
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
     snprintf(path, sizeof path, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);

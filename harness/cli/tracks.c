@@ -52,7 +52,7 @@ const char **att_cli_evals(const att_cli *cli, const char *const *asked, size_t 
 
 const char **att_cli_numeric(const att_cli *cli, att_arena *arena)
 {
-    static const char *const numeric[] = {"numeric"};
+    static const char *const contract[] = {"numeric", "cost"};
 
-    return att_cli_evals(cli, numeric, 1, arena);
+    return att_cli_evals(cli, contract, 2, arena);
 }

@@ -27,8 +27,8 @@ typedef struct att_metric_spec {
     const char *help;
 } att_metric_spec;
 
-/* Which room of evals/ it comes from, and with that whom its cases concern: numeric ones hold every
- * kernel to its contract, so deliberate bugs must fall to them. */
+/* Which room of evals/ it comes from, and with that whom its cases concern: numeric ones
+ * and those of costs hold every kernel to its contract, so deliberate bugs must fall to them. */
 typedef enum att_track {
     ATT_TRACK_NUMERIC = 0,
     ATT_TRACK_PROBE,

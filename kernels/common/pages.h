@@ -176,28 +176,37 @@ static inline att_status att_pages_cost(const att_kernel *self, const att_proble
                                         const att_value *params, att_cost *out)
 {
     const att_pages g = pages(params);
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    const double dk = (double)p->head_dim, d = dk + (double)p->value_dim;
-    const double bytes = (double)att_dtype_size(p->k.dtype);
-    double kept = 0, scored = 0;
+    const att_problem open = att_unhidden(p);
+    const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
+    const double dk = (double)p->head_dim, width = (double)g.width, kv = (double)p->heads_kv;
+    const double group = kv > 0 ? (double)p->heads_q / kv : 0;
+    double kept = 0, scored = 0, made = 0, v_rows = 0;
+    int32_t *marks = att_marks(p);
 
     (void)self;
-    for (int64_t b = 0; b < p->batch; b++) {
-        const att_seq seq = att_seq_of(p, b);
+    for (int64_t b = 0; marks && b < p->batch; b++) {
+        const att_seq seq = att_seq_of(&open, b);
+        const double before = kept;
         for (int64_t i = 0; i < seq.q_len; i++) {
             const att_row row = att_row_of(&rules, &seq, 0, i);
             const int64_t all = row.hi - row.lo,
                           blocks = att_ceil_div(row.hi, g.side) - row.lo / g.side;
             kept += (double)(blocks <= g.budget ? all : att_min(all, g.budget * g.side));
             scored += all > 0 ? (double)blocks : 0;
+            att_mark_row(marks, &rules, &seq, &row);
         }
+        v_rows += fmin((double)att_marked(marks, p->kv_len), (kept - before) * group);
+        made += p->q_len > 0 ? (double)seq.kv_len * kv : 0;
     }
-    const double heads = (double)p->heads_q, width = (double)g.width;
-    const double made = (double)p->batch * (double)p->heads_kv * (double)p->kv_len;
-    att_list_cost(p, kept * heads, out);
-    out->flops_executed += 2 * scored * heads * width * dk + made * width * dk;
-    out->kv_bytes_read = (kept * heads * d + made * dk) * bytes;
-    out->state_bytes = made * bytes * d + made / (double)g.side * width * dk * 4;
+    if (!marks)
+        return ATT_NO_MEMORY;
+    free(marks);
+    att_list_cost(p, kept * (double)p->heads_q, out);
+    out->flops_executed += 2 * scored * (double)p->heads_q * width * dk + made * width * dk;
+    out->kv_bytes_read += made * dk * (double)att_dtype_size(p->k.dtype);
+    out->state_bytes += (double)p->batch * kv * (double)p->kv_len / (double)g.side * width * dk * 4;
+    out->k_rows = made;
+    out->v_rows = v_rows * kv;
     return ATT_OK;
 }
 
