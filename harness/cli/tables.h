@@ -23,7 +23,7 @@ static inline att_tables att_cli_tables(const att_cli *cli)
  * name of a track (numeric, probes, model, cost) stands for its evals: "parity", "parity.*" ... */
 const char **att_cli_evals(const att_cli *cli, const char *const *asked, size_t n_asked,
                            att_arena *arena);
-/* Those of the track numeric. */
+/* Those of the tracks that hold every kernel to its contract: numeric and cost. */
 const char **att_cli_numeric(const att_cli *cli, att_arena *arena);
 
 extern const att_verb att_verb_worker, att_verb_run, att_verb_repro, att_verb_zoo, att_verb_mutants;
