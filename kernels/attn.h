@@ -306,8 +306,8 @@ typedef struct att_cost {
     double keys_read;    /* rows scored or summed for a query head and query row, over all of those;
                           * not what is read of K for summaries that could be kept */
     double flops_useful; /* 2 P (Dk + Dv), P the pairs attended to (`select`'s); the linear family:
-                          * 2 Dk Dv a token's update, as much again for a delta rule's read, and
-                          * 2 Dk Dv a query's read; 2 Dk more for each that meets a normaliser */
+                          * 2 F Dv a token's update, as much again for a delta rule's read, and
+                          * 2 F Dv a query's read; 2 F more for each that meets a normaliser */
     double flops_executed;
     double kv_bytes_read;  /* of K and V without scales; what is read again counts again */
     double state_bytes;    /* what must be kept between steps for a context of kv_len, without

@@ -21,7 +21,7 @@ static const uint32_t task_ops[] = {1u << ATT_OP_ATTEND, 1u << ATT_OP_RECUR, 1u 
 static const att_param params[] = {
 #include "evals/numeric/parity_params.def"
     {"rule", ATT_PARAM_WORD, 0, "", "linear",
-     "linear|linear_elu1|retention|gla|delta|gated_delta|ssd", NULL,
+     "linear|linear_elu1|retention|gla|delta|gated_delta|ssd|based", NULL,
      "recur: rule of the linear family"},
     {0},
 };

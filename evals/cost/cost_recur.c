@@ -11,7 +11,7 @@
 static recur_spec spec_of(const parity_spec *s, const char *rule)
 {
     static const char *const rules[] = {"linear", "linear_elu1", "retention", "gla",
-                                        "delta",  "gated_delta", "ssd"};
+                                        "delta",  "gated_delta", "ssd",       "based"};
     recur_spec r = {.b = s->b,
                     .hq = s->hq,
                     .hkv = s->hkv,
@@ -29,7 +29,7 @@ static recur_spec spec_of(const parity_spec *s, const char *rule)
                     .starts = true,
                     .returns = true};
 
-    while (r.rule < 6 && !parity_is(rules[r.rule], rule))
+    while (r.rule < ATT_RULE_BASED && !parity_is(rules[r.rule], rule))
         r.rule++;
     return r;
 }
@@ -42,8 +42,8 @@ static double over(double a, double b)
 /* FLOPs of all tokens. */
 static double work_of(const recur_spec *s)
 {
-    const double pairs = (double)s->d * (double)s->dv;
-    const double normed = s->rule == ATT_RULE_LINEAR_ELU1 ? (double)s->d : 0;
+    const double width = (double)recur_features(s), pairs = width * (double)s->dv;
+    const double normed = recur_normed(s->rule) ? width : 0;
     const double update = (recur_delta(s->rule) ? 2 : 1) * pairs + normed;
 
     return 2 * (double)s->b * (double)s->t *
@@ -56,8 +56,8 @@ static void judge(att_ctx *x, const recur_spec *s, const cost_side *k, const cos
     const double seen_k = (double)cost_side_count(k), seen_v = (double)cost_side_count(v);
     const double rows = fmax(seen_k, seen_v), bytes = seen_k * k->bytes + seen_v * v->bytes;
     const double queries = (double)s->t * (double)(s->hkv ? s->hq / s->hkv : 0);
-    const double normed = s->rule == ATT_RULE_LINEAR_ELU1 ? 1 : 0, want = work_of(s);
-    const double state = 4.0 * (double)s->b * (double)s->hkv * (double)s->d *
+    const double normed = recur_normed(s->rule) ? 1 : 0, want = work_of(s);
+    const double state = 4.0 * (double)(s->b * s->hkv * recur_features(s)) *
                          ((double)s->dv + normed);
 
     att_ctx_record(x, "k_rows", seen_k);
@@ -79,7 +79,7 @@ static att_status call(att_ctx *x, const recur_inputs *in, recur_outputs *o, cos
                        cost_side *v)
 {
     const att_variant_part *part = att_ctx_variant(x)->part;
-    const bool normed = in->spec.rule == ATT_RULE_LINEAR_ELU1;
+    const bool normed = recur_normed(in->spec.rule);
     att_problem p = in->given;
     att_recur r = in->section;
     att_status status = ATT_NO_MEMORY;

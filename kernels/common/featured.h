@@ -221,18 +221,28 @@ static inline att_status att_featured_run(const att_problem *p, int32_t rule, bo
 static inline att_status att_featured_cost(const att_problem *p, int32_t rule, bool pairs,
                                            att_cost *out)
 {
-    const double heads = (double)p->batch * (double)p->heads_kv, dk = (double)p->head_dim;
-    const double rows = (double)p->batch * (double)p->q_len * (double)p->heads_q;
-    const double keys = (double)p->kv_len, dv = (double)p->value_dim;
+    const double heads = (double)p->batch * (double)p->heads_kv, dv = (double)p->value_dim;
     const double size = (double)att_rule_width(rule, p->head_dim) * (dv + 1);
-    const double steps = 2 * size * (keys * heads + rows), cells = keys * rows;
+    double keys = 0, rows = 0, cells = 0;
 
-    *out =
-        (att_cost){.keys_read = pairs ? cells : keys * (double)p->batch * (double)p->heads_q,
-                   .flops_useful = pairs ? 2 * cells * (dk + dv) : steps,
-                   .flops_executed = pairs ? 2 * cells * (dk + dv) : steps,
-                   .kv_bytes_read = keys * heads * (dk + dv) * (double)att_dtype_size(p->k.dtype),
-                   .state_bytes = heads * size * 4};
+    for (int64_t b = 0; b < p->batch; b++) {
+        const att_seq seq = att_seq_of(p, b);
+        keys += (double)att_seq_taken(p, &seq) * (double)p->heads_kv;
+        rows += (double)seq.q_len * (double)p->heads_q;
+        for (int64_t i = 0; i < seq.q_len; i++) {
+            const int64_t upto = p->causal ? att_query_position(p, &seq, i) + 1 : seq.kv_len;
+            cells += (double)att_max(0, att_min(seq.kv_len, upto)) * (double)p->heads_q;
+        }
+    }
+    const double group = p->heads_kv ? (double)(p->heads_q / p->heads_kv) : 0;
+    const double work = pairs ? 2 * cells * ((double)p->head_dim + dv) : 2 * size * (keys + rows);
+    *out = (att_cost){.keys_read = pairs ? cells : keys * group,
+                      .flops_useful = work,
+                      .flops_executed = work,
+                      .kv_bytes_read = (pairs ? cells : keys) * att_row_bytes(p),
+                      .state_bytes = heads * size * 4,
+                      .k_rows = keys,
+                      .v_rows = keys};
     return ATT_OK;
 }
 

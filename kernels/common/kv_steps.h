@@ -215,6 +215,15 @@ static inline att_status att_kv_rollback(att_session *session, int64_t length)
     return ATT_OK;
 }
 
+/* An attend by the plain loop, on a cache with a slot for every token. */
+static inline att_status att_kv_cost(const att_kernel *self, const att_problem *p,
+                                     const att_value *params, att_cost *out)
+{
+    const att_status status = att_plain_cost(self, p, params, out);
+    out->state_bytes = att_cache_bytes(p, p->kv_len);
+    return status;
+}
+
 /* `session` of a kernel whose open is `fn`. */
 #define ATT_KV_SESSION(fn)                                                                         \
     {                                                                                              \

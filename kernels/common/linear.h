@@ -264,25 +264,38 @@ static inline att_status att_linear_run(const att_linear *how, const att_problem
 }
 
 /* A call takes in q_len tokens, each once; what came before them is in the state. */
-static inline att_status att_linear_cost(const att_kernel *self, const att_problem *p,
-                                         const att_value *params, att_cost *out)
+static inline att_status att_rule_cost(int32_t rule, const att_problem *p, const att_value *params,
+                                       att_cost *out)
 {
-    const double n = (double)p->q_len, dk = (double)p->head_dim, dv = (double)p->value_dim;
+    const double n = (double)p->q_len, dv = (double)p->value_dim;
+    const double width = (double)att_rule_width(rule, p->head_dim); /* of features */
+    const double normed = att_rule_normed(rule) ? width : 0;
     const double heads = (double)p->batch * (double)p->heads_kv;
     const double queries = (double)p->batch * (double)p->heads_q;
-    const double useful = 2 * n * (heads + queries) * dk * dv;
+    const double update = (att_rule_delta(rule) ? 2 : 1) * width * dv + normed;
+    const double useful = 2 * n * (heads * update + queries * (width * dv + normed));
     const double reach = *params[ATT_LINEAR_FORM].s == 'q'   ? n
                          : *params[ATT_LINEAR_FORM].s == 'c' ? (double)params[ATT_LINEAR_CHUNK].i
                                                              : 0;
     const double pairs = n * (fmin(reach, n) + 1) / 2; /* a query head */
 
-    (void)self;
-    *out = (att_cost){.keys_read = n * queries,
-                      .flops_useful = useful,
-                      .flops_executed = useful + (reach > 0 ? 2 * pairs * queries * (dk + dv) : 0),
-                      .kv_bytes_read = n * heads * (dk + dv) * (double)att_dtype_size(p->k.dtype),
-                      .state_bytes = heads * dk * dv * 4};
+    *out =
+        (att_cost){.keys_read = n * queries,
+                   .flops_useful = useful,
+                   .flops_executed = useful + (reach > 0 ? 2 * pairs * queries * (width + dv) : 0),
+                   .kv_bytes_read = n * heads * att_row_bytes(p),
+                   .state_bytes = heads * (width * dv + normed) * 4,
+                   .k_rows = n * heads,
+                   .v_rows = n * heads};
     return ATT_OK;
+}
+
+/* Of kernels whose rule has neither features nor a delta. */
+static inline att_status att_linear_cost(const att_kernel *self, const att_problem *p,
+                                         const att_value *params, att_cost *out)
+{
+    (void)self;
+    return att_rule_cost(ATT_RULE_LINEAR, p, params, out);
 }
 
 #endif

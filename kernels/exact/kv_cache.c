@@ -27,5 +27,6 @@ const att_kernel att_kernel_kv_cache = {
     .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .supports = att_kv_supports,
+    .cost = att_kv_cost,
     .session = &session,
 };

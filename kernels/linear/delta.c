@@ -60,6 +60,13 @@ static att_status recur(const att_kernel *self, const att_problem *p, const att_
     return att_linear_run(&RULE, p, s);
 }
 
+static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
+                       att_cost *out)
+{
+    (void)self;
+    return att_rule_cost(RULE.rule, p, params, out);
+}
+
 const att_kernel att_kernel_delta = {
     .struct_size = sizeof(att_kernel),
     .abi = ATT_ABI,
@@ -73,6 +80,6 @@ const att_kernel att_kernel_delta = {
     .params = ATT_LINEAR_PARAMS,
     .supports = supports,
     .plan = att_linear_plan,
-    .cost = att_linear_cost,
+    .cost = cost,
     .recur = recur,
 };

@@ -77,7 +77,8 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     (void)self;
-    return att_featured_cost(p, RULE.rule, by_pairs(params), out);
+    return p->recur ? att_rule_cost(RULE.rule, p, params, out)
+                    : att_featured_cost(p, RULE.rule, by_pairs(params), out);
 }
 
 const att_kernel att_kernel_linear_elu1 = {

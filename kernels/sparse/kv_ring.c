@@ -26,6 +26,15 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
     return status;
 }
 
+static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
+                       att_cost *out)
+{
+    const att_status status = att_kv_cost(self, p, params, out);
+    if (p->window_left >= 0)
+        out->state_bytes = att_cache_bytes(p, slots(p));
+    return status;
+}
+
 static att_status open(const att_kernel *self, const att_problem *p, const att_scratch *s,
                        att_session **out)
 {
@@ -46,5 +55,6 @@ const att_kernel att_kernel_kv_ring = {
     .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .supports = supports,
+    .cost = cost,
     .session = &session,
 };
