@@ -312,7 +312,8 @@ typedef struct att_cost {
     double kv_bytes_read;  /* of K and V without scales; what is read again counts again */
     double state_bytes;    /* what must be kept between steps for a context of kv_len, without
                             * scales; of a session: of batch sequences that hold kv_len */
-    double k_rows, v_rows; /* rows of K, and of V, that a call touches at all */
+    double k_rows, v_rows; /* rows of K, and of V, that a call touches at all; one that sequences
+                            * share counts for each */
     double v_run; /* 0: just so many.  Else contents decide: at most so many, and V is touched in
                    * aligned runs of v_run keys that each hold a pair attended to (or one that
                    * mask, bias or key positions hide) */

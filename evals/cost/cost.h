@@ -29,6 +29,7 @@ typedef struct cost_call {
     uint8_t *pairs;    /* [B,Hq,Sq,Skv] attended to; NULL = not known */
     uint8_t *want;     /* [rows] of K and V that some pair needs */
     double n_pairs;
+    bool twice; /* sequences share rows, which were declared for each */
 } cost_call;
 
 /* --- cost_side.c */

@@ -46,7 +46,7 @@ static void judge_rows(att_ctx *x, const cost_call *c)
     if (isnan(c->cost.k_rows) || isnan(c->cost.v_rows) || isnan(c->cost.v_run))
         return; /* declared by an older contract */
     att_ctx_record(x, "undeclared", more_k + more_v);
-    if (c->cost.v_run == 0 && c->k.apart)
+    if (c->cost.v_run == 0 && c->k.apart && !c->twice)
         att_ctx_record(x, "unread",
                        over(c->cost.k_rows, k) +
                            over(c->cost.v_rows, c->v.shared ? c->cost.v_rows : v));
@@ -95,7 +95,7 @@ static void judge_choice(att_ctx *x, const cost_call *c)
 static void judge_sums(att_ctx *x, const cost_call *c)
 {
     const parity_spec *s = &c->in->spec;
-    const bool exact = c->cost.v_run == 0 && c->k.apart;
+    const bool exact = c->cost.v_run == 0 && c->k.apart && !c->twice;
     const double k = (double)cost_side_count(&c->k) * c->k.bytes;
     const double v = c->v.shared ? 0 : (double)cost_side_count(&c->v) * c->v.bytes;
     double rows = 0, most = 0, most_bytes = 0; /* of V; of either, times their queries */

@@ -97,6 +97,24 @@ static att_status attended(att_ctx *x, cost_call *c)
     return ATT_OK;
 }
 
+/* Do two tokens lie in one row? */
+static att_status find_shared(cost_call *c)
+{
+    const parity_spec *s = &c->in->spec;
+    uint8_t *owned = calloc((size_t)c->k.rows + 1, 1);
+
+    for (int64_t b = 0; owned && b < s->b; b++)
+        for (int64_t h = 0; h < s->hkv; h++)
+            for (int64_t j = 0; j < c->in->nk[b]; j++) {
+                uint8_t *one = owned + cost_row_of(c, b, h, j);
+                c->twice |= *one != 0;
+                *one = 1;
+            }
+    const bool held = owned != NULL;
+    free(owned);
+    return held ? ATT_OK : ATT_NO_MEMORY;
+}
+
 att_status cost_reads(att_ctx *x, parity_inputs *in)
 {
     const att_kernel *kernel = att_ctx_kernel(x);
@@ -117,6 +135,8 @@ att_status cost_reads(att_ctx *x, parity_inputs *in)
         status = call(x, &c);
     if (status == ATT_OK)
         status = declare(x, &c);
+    if (status == ATT_OK)
+        status = find_shared(&c);
     if (status == ATT_OK)
         status = attended(x, &c);
     if (status == ATT_OK)
