@@ -151,6 +151,17 @@ typedef struct att_merge {
     const att_tensor *lses;
 } att_merge;
 
+/* What an indexer scores keys with, for all query heads of a row together (ATT_OP_ATTEND and
+ * ATT_OP_SELECT of kernels that have one; others do without):
+ *   I_ts = sum_j index_w_tj relu(index_q_tj . index_k_s)
+ * Laid out as q and k are, packed or paged; any of q's float types each.  A plan keeps to the
+ * section's shapes. */
+typedef struct att_index {
+    att_tensor index_q; /* [B,Hi,Sq,Di] */
+    att_tensor index_k; /* [B,1,Skv,Di] */
+    att_tensor index_w; /* [B,Hi,Sq,1] */
+} att_index;
+
 typedef enum att_quant_scheme {
     ATT_QUANT_NONE = 0,
     ATT_QUANT_AFFINE, /* x = scale * (q - zero) */
@@ -218,6 +229,7 @@ typedef struct att_problem {
     const att_grad *grad;
     const att_rope *rope;
     const att_merge *merge;
+    const att_index *index;
 } att_problem;
 
 /* ------------------------------------------------------------------------- parameters */
@@ -321,6 +333,7 @@ typedef struct att_cost {
 
 #define ATT_TRAIT_DETERMINISTIC    1u /* bitwise equal over runs */
 #define ATT_TRAIT_THREAD_INVARIANT 2u /* bitwise equal over thread counts */
+#define ATT_TRAIT_INDEXED          4u /* reads the problem's index section, where there is one */
 
 /* Why something is unsupported or failed: NUL-terminated text in the caller's buffer. */
 typedef struct att_reason {
@@ -332,7 +345,7 @@ typedef struct att_session att_session; /* the kernel's own */
 typedef struct att_kernel att_kernel;
 
 /* A KV cache under test (ATT_OP_SESSION); what each step is handed and must do stands at the end of
- * this header.  rollback and fork may be NULL: not offered. */
+ * this header.  rollback, fork and held may be NULL: not offered. */
 typedef struct att_session_ops {
     att_status (*open)(const att_kernel *self, const att_problem *p, const att_scratch *s,
                        att_session **out);
@@ -341,6 +354,9 @@ typedef struct att_session_ops {
     att_status (*rollback)(att_session *session, int64_t length);
     att_status (*fork)(const att_session *session, att_session **out);
     void (*close)(att_session *session);
+    /* Which keys each row of the last attend saw: allowed[((b*Hq + h)*n + i)*len + j], len the
+     * longest length, j a token's position.  NULL: all that causality and window leave. */
+    att_status (*held)(const att_session *session, uint8_t *allowed);
 } att_session_ops;
 
 struct att_kernel {
@@ -469,6 +485,7 @@ static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1,
  * - rollback keeps the first `length` tokens of each sequence that has more.  With a window it may
  *   be refused (UNSUPPORTED) where a sequence has held more than length + q_len tokens since it was
  *   last empty; to 0, and without a window, never.
+ *   One that evicts (held) may refuse any but to 0.
  * - fork: another session that holds the same; nothing done to one is seen by the other. */
 
 #ifdef __cplusplus

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DeepSeek sparse attention: a light indexer scores all keys, and every query head of a row attends
+ * to the same k best.
+ *
+ *   I_ts = sum_j w_tj relu(q^I_tj . k^I_s);   kept(t, s): I_ts is among the k largest of row t
+ *
+ * Why: the score is one small dot product an index head, of one shared key, so a long context costs
+ * Hi Di a key instead of Hq Dk, and the cache is read k tokens a step.  The indexer is trained; its
+ * inputs are the problem's index section.  Without one a training-free default works as a drop-in:
+ * q^I_j = the first `dim` channels of query head j, k^I = those of the KV heads' mean, w = 1/Hq.
+ * Bound: exact on its own keys; |o - o_full| <= 2 (1 - kept mass) max|v|.  Which keys they are is
+ * decided on f32 index scores (ties: the lower key first).  k >= n is dense attention.
+ * Complexity: O(S^2 Hi Di + S k Hq (Dk + Dv)); the KV cache is kept whole, and k^I beside it.
+ * Source: DeepSeek-AI 2025, "DeepSeek-V3.2-Exp". */
+#include "common/cost.h"
+#include "common/indexed.h"
+
+enum { K, DIM };
+
+static const att_param PARAMS[] = {{.name = "k",
+                                    .type = ATT_PARAM_INT,
+                                    .role = ATT_ROLE_BUDGET,
+                                    .unit = "keys",
+                                    .fallback = "64",
+                                    .domain = "1:1073741824",
+                                    .levels = "1 8 64",
+                                    .help = "keys kept a row, the same for all heads"},
+                                   {.name = "dim",
+                                    .type = ATT_PARAM_INT,
+                                    .unit = "",
+                                    .fallback = "64",
+                                    .domain = "1:65536",
+                                    .levels = "4 64",
+                                    .help = "channels of q and k that score where no index is "
+                                            "given; at most head_dim"},
+                                   {0}};
+
+static const att_indexed WAY = {0};
+
+static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
+                       const att_value *params, att_plan *out)
+{
+    (void)self, (void)op;
+    return att_indexed_plan(p, params[K].i, params[DIM].i, out);
+}
+
+static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    return att_indexed_run(self, ATT_OP_ATTEND, p, &WAY, s->params[K].i, s->params[DIM].i, s, NULL);
+}
+
+static att_status select_pairs(const att_kernel *self, const att_problem *p, const att_scratch *s,
+                               uint8_t *allowed)
+{
+    return att_indexed_run(self, ATT_OP_SELECT, p, &WAY, s->params[K].i, s->params[DIM].i, s,
+                           allowed);
+}
+
+/* Without a section K is read for every key, in part, to score it; V and the rest for those kept.
+ */
+static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
+                       att_cost *out)
+{
+    (void)self;
+    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
+    const double dk = (double)p->head_dim, dv = (double)p->value_dim, hq = (double)p->heads_q;
+    const double bytes = (double)att_dtype_size(p->k.dtype), hkv = (double)p->heads_kv;
+    const double heads = p->index ? (double)p->index->index_q.shape[1] : hq;
+    const double dim = p->index ? (double)p->index->index_q.shape[3]
+                                : fmin((double)params[DIM].i, dk);
+    double all = 0, kept = 0;
+
+    for (int64_t b = 0; b < p->batch; b++) {
+        const att_seq seq = att_seq_of(p, b);
+        for (int64_t i = 0; i < seq.q_len; i++) {
+            const att_row row = att_row_of(&rules, &seq, 0, i);
+            all += (double)att_row_count(&row);
+            kept += (double)att_min(att_row_count(&row), params[K].i);
+        }
+    }
+    *out = (att_cost){.keys_read = kept * hq,
+                      .flops_useful = 2 * kept * hq * (dk + dv),
+                      .flops_executed = 2 * (all * heads * dim + kept * hq * (dk + dv)),
+                      .kv_bytes_read = (kept * hq * (dk + dv) + (p->index ? 0 : all * hkv * dim)) *
+                                       bytes,
+                      .state_bytes = (double)p->batch * (double)p->kv_len * bytes *
+                                     (hkv * (dk + dv) + (p->index ? dim : 0))};
+    return ATT_OK;
+}
+
+const att_kernel att_kernel_dsa = {
+    .struct_size = sizeof(att_kernel),
+    .abi = ATT_ABI,
+    .name = "dsa",
+    .family = "sparse",
+    .summary = "the keys of largest index score, shared by all heads",
+    .source = "DeepSeek-AI 2025, DeepSeek-V3.2-Exp",
+    .class_ = ATT_APPROX,
+    .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
+    .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
+    .params = PARAMS,
+    .supports = att_indexed_supports,
+    .plan = plan,
+    .cost = cost,
+    .attend = attend,
+    .select = select_pairs,
+};
