@@ -11,18 +11,6 @@
 
 #include "evals/numeric/parity_own.h"
 
-static bool value_of(const att_variant_part *part, const char *name, int64_t *out)
-{
-    const att_param *table = part->kernel->params;
-
-    for (int i = 0; table && table[i].name; i++)
-        if (parity_is(table[i].name, name) && table[i].type == ATT_PARAM_INT) {
-            *out = part->values[i].i;
-            return true;
-        }
-    return false;
-}
-
 /* The far pairs; *dropped: near ones that are allowed and not kept. */
 static uint8_t *far_pairs(const parity_inputs *in, const parity_inputs *own, int64_t local,
                           int64_t *dropped)
@@ -46,10 +34,11 @@ static uint8_t *far_pairs(const parity_inputs *in, const parity_inputs *own, int
 att_status parity_check_far(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    int64_t k = 0, local = 0, dropped = 0, over = 0;
+    const int64_t k = parity_value(part, "k"), local = parity_value(part, "local");
+    int64_t dropped = 0, over = 0;
     att_profile *all = NULL;
 
-    if (!value_of(part, "k", &k) || !value_of(part, "local", &local))
+    if (k < 0 || local < 0)
         return ATT_OK;
     att_status status = parity_profile(x, in, u_acc, &all);
     uint8_t *far = status == ATT_OK ? far_pairs(in, own, local, &dropped) : NULL;
@@ -59,7 +48,7 @@ att_status parity_check_far(att_ctx *x, parity_inputs *in, const parity_inputs *
         const int64_t missing = att_profile_short(all, own->allowed, far, k, &over);
         att_ctx_record(x, "select_pattern", (double)dropped);
         att_ctx_record(x, "select_over", (double)over);
-        if (!value_of(part, "probes", &k)) {
+        if (parity_value(part, "probes") < 0) {
             att_ctx_record(x, "select_short", (double)missing);
             att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed, far));
         }

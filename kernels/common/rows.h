@@ -81,25 +81,41 @@ static inline void att_list_drop(att_list *l, const att_row *row)
     l->n = kept;
 }
 
-/* Softmax over the list's logits, times V, into the problem's outputs. */
-static inline void att_list_finish(att_list *l, const att_row *row)
+/* The list's logits become weights e^(x - *top); returns their sum. */
+static inline float att_list_softmax(att_list *l, float *top)
 {
-    const att_problem *p = l->rules->p;
-    const int64_t dv = p->value_dim, padded = att_ceil_div(l->n, ATT_W) * ATT_W;
-    float top = -INFINITY, sum = 0.0f;
+    const int64_t padded = att_ceil_div(l->n, ATT_W) * ATT_W;
 
+    *top = -INFINITY;
     for (int64_t c = l->n; c < padded; c++)
         l->x[c] = -INFINITY;
-    if (l->n) {
-        top = att_softmax_top(top, l->x, padded);
-        sum = att_softmax_weights(top, l->x, padded);
-    }
+    if (l->n == 0)
+        return 0.0f;
+    *top = att_softmax_top(*top, l->x, padded);
+    return att_softmax_weights(*top, l->x, padded);
+}
+
+/* The list's weights times V, into the problem's outputs. */
+static inline void att_list_output(att_list *l, const att_row *row, float top, float sum)
+{
+    const att_problem *p = l->rules->p;
+    const int64_t dv = p->value_dim;
+
     memset(l->o, 0, (size_t)dv * sizeof *l->o);
     for (int64_t c = 0; c < l->n; c++) {
         const int64_t at = att_key_at(p, &p->v, l->seq, l->kv_head, l->j[c]);
         att_axpy(l->x[c], att_row_floats(&p->v, at, dv, l->row), dv, l->o);
     }
     att_softmax_finish(p, l->seq, row, l->n == 0, top, sum, l->o);
+}
+
+/* Softmax over the list's logits, times V, into the problem's outputs. */
+static inline void att_list_finish(att_list *l, const att_row *row)
+{
+    float top;
+    const float sum = att_list_softmax(l, &top);
+
+    att_list_output(l, row, top, sum);
 }
 
 /* ---- a kernel whose rows list their keys without looking at scores ---- */

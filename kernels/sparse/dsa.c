@@ -96,7 +96,7 @@ const att_kernel att_kernel_dsa = {
     .summary = "the keys of largest index score, shared by all heads",
     .source = "DeepSeek-AI 2025, DeepSeek-V3.2-Exp",
     .class_ = ATT_APPROX,
-    .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
+    .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT | ATT_TRAIT_INDEXED,
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .params = PARAMS,
     .supports = att_indexed_supports,
