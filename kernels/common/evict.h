@@ -14,6 +14,21 @@
 
 enum { ATT_EVICT_BUDGET, ATT_EVICT_RECENT }; /* of the kernel's parameters */
 
+/* Rows of a parameter table, with these defaults. */
+#define ATT_EVICT_PARAMS(budget_, recent_)                                                         \
+    {.name = "budget",                                                                             \
+     .type = ATT_PARAM_INT,                                                                        \
+     .unit = "keys",                                                                               \
+     .fallback = budget_,                                                                          \
+     .domain = "1:1073741824",                                                                     \
+     .levels = "1 8 256",                                                                          \
+     .help = "keys held at any time"},                                                             \
+    {                                                                                              \
+        .name = "recent", .type = ATT_PARAM_INT, .unit = "keys", .fallback = recent_,              \
+        .domain = "1:1073741824", .levels = "1 4 128",                                             \
+        .help = "of these, the last ones that are never evicted"                                   \
+    }
+
 typedef struct att_evict {
     int64_t n, budget, recent;
     int64_t *j; /* [budget] positions held, ascending */

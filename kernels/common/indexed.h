@@ -16,6 +16,22 @@
 
 #define ATT_INDEXED_ROWS 16 /* query rows a task */
 
+/* Rows of a parameter table: k, with this default, and dim. */
+#define ATT_INDEXED_PARAMS(keys)                                                                   \
+    {.name = "k",                                                                                  \
+     .type = ATT_PARAM_INT,                                                                        \
+     .role = ATT_ROLE_BUDGET,                                                                      \
+     .unit = "keys",                                                                               \
+     .fallback = keys,                                                                             \
+     .domain = "1:1073741824",                                                                     \
+     .levels = "1 8 64",                                                                           \
+     .help = "keys kept a row, the same for all heads"},                                           \
+    {                                                                                              \
+        .name = "dim", .type = ATT_PARAM_INT, .unit = "", .fallback = "64", .domain = "1:65536",   \
+        .levels = "4 64",                                                                          \
+        .help = "channels of q and k that score where no index is given; at most head_dim"         \
+    }
+
 typedef struct att_indexed {
     float (*gate)(float dot); /* NULL: relu */
     bool apart;               /* each query head chooses by its own term */

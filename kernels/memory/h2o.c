@@ -14,21 +14,7 @@
  * Source: Zhang et al. 2023, "H2O: heavy-hitter oracle for efficient generative inference". */
 #include "common/evict.h"
 
-static const att_param PARAMS[] = {{.name = "budget",
-                                    .type = ATT_PARAM_INT,
-                                    .unit = "keys",
-                                    .fallback = "256",
-                                    .domain = "1:1073741824",
-                                    .levels = "1 8 256",
-                                    .help = "keys held at any time"},
-                                   {.name = "recent",
-                                    .type = ATT_PARAM_INT,
-                                    .unit = "keys",
-                                    .fallback = "128",
-                                    .domain = "1:1073741824",
-                                    .levels = "1 4 128",
-                                    .help = "of these, the last ones that are never evicted"},
-                                   {0}};
+static const att_param PARAMS[] = {ATT_EVICT_PARAMS("256", "128"), {0}};
 
 static const att_evict_way WAY = {0};
 

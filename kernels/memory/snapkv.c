@@ -13,30 +13,7 @@
  * Source: Li et al. 2024, "SnapKV: LLM knows what you are looking for before generation". */
 #include "common/observe.h"
 
-static const att_param PARAMS[] = {{.name = "budget",
-                                    .type = ATT_PARAM_INT,
-                                    .role = ATT_ROLE_BUDGET,
-                                    .unit = "keys",
-                                    .fallback = "256",
-                                    .domain = "1:1073741824",
-                                    .levels = "1 8 256",
-                                    .help = "keys kept a row, the window's among them"},
-                                   {.name = "window",
-                                    .type = ATT_PARAM_INT,
-                                    .unit = "tokens",
-                                    .fallback = "16",
-                                    .domain = "1:4096",
-                                    .levels = "1 4 16",
-                                    .help = "rows that vote, and last keys that are always kept"},
-                                   {.name = "pool",
-                                    .type = ATT_PARAM_INT,
-                                    .unit = "keys",
-                                    .fallback = "5",
-                                    .domain = "1:1023",
-                                    .levels = "1 5",
-                                    .help = "votes summed around each key; an even one counts as "
-                                            "the next odd one"},
-                                   {0}};
+static const att_param PARAMS[] = {ATT_OBSERVE_PARAMS("256", "16", "5"), {0}};
 
 static const att_observe_way WAY = {0};
 

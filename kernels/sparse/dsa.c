@@ -17,23 +17,7 @@
 
 enum { K, DIM };
 
-static const att_param PARAMS[] = {{.name = "k",
-                                    .type = ATT_PARAM_INT,
-                                    .role = ATT_ROLE_BUDGET,
-                                    .unit = "keys",
-                                    .fallback = "64",
-                                    .domain = "1:1073741824",
-                                    .levels = "1 8 64",
-                                    .help = "keys kept a row, the same for all heads"},
-                                   {.name = "dim",
-                                    .type = ATT_PARAM_INT,
-                                    .unit = "",
-                                    .fallback = "64",
-                                    .domain = "1:65536",
-                                    .levels = "4 64",
-                                    .help = "channels of q and k that score where no index is "
-                                            "given; at most head_dim"},
-                                   {0}};
+static const att_param PARAMS[] = {ATT_INDEXED_PARAMS("64"), {0}};
 
 static const att_indexed WAY = {0};
 

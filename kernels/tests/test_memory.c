@@ -83,10 +83,148 @@ static void knn_memory_keeps_near_keys_and_the_best_far_ones(void)
         rows_hold("knn_memory", (att_value[]){{.i = k[c]}, {.i = local[c]}}, near_and_best_far);
 }
 
+/* Is j, counted from 0, among the k largest of x[0..n)?  Equal ones: the lower first. */
+static bool among(const double *x, int64_t n, int64_t k, int64_t j)
+{
+    int64_t better = 0;
+    for (int64_t c = 0; c < n; c++)
+        better += x[c] > x[j] || (x[c] == x[j] && c < j);
+    return better < k;
+}
+
+static int64_t reach(const try_problem *t, const try_sequence *s, int64_t b, int64_t i)
+{
+    int64_t hi = 0;
+    while (hi < s->nk && try_allowed(&t->p, s, b, 0, i, hi))
+        hi++;
+    return hi;
+}
+
+static void best_indexed(const try_problem *t, const try_sequence *s, int64_t b, int64_t h,
+                         int64_t i, const att_value *v, const uint8_t *kept)
+{
+    const att_problem *p = &t->p;
+    const int64_t hi = reach(t, s, b, i), dim = v[1].i < p->head_dim ? v[1].i : p->head_dim;
+    double *score = calloc((size_t)p->kv_len + 1, sizeof *score);
+
+    (void)h;
+    for (int64_t j = 0; j < hi; j++)
+        for (int64_t g = 0; g < p->heads_q; g++) {
+            double dot = 0;
+            for (int64_t d = 0; d < dim; d++) {
+                double k = 0;
+                for (int64_t kv = 0; kv < p->heads_kv; kv++)
+                    k += try_key_element(p, s, &p->k, b, kv, j, d) / (double)p->heads_kv;
+                dot += k * try_get(&p->q, s->at, g, s->q0 + i, d);
+            }
+            score[j] += fmax(dot, 0) / (double)p->heads_q;
+        }
+    for (int64_t j = 0; j < p->kv_len; j++)
+        CU_ASSERT_EQUAL(kept[j], j < hi && among(score, hi, v[0].i, j));
+    free(score);
+}
+
+static void dsa_keeps_the_best_by_index_for_all_heads(void)
+{
+    rows_hold("dsa", (att_value[]){{.i = 9}, {.i = 64}}, best_indexed);
+    rows_hold("dsa", (att_value[]){{.i = 64}, {.i = 4}}, best_indexed);
+    rows_hold("dsa", (att_value[]){{.i = 1000}, {.i = 8}}, best_indexed);
+}
+
+/* Adds softmax's weights of the group of head h over the keys of `on` to mass. */
+static void add_mass(const try_problem *t, const try_sequence *s, int64_t b, int64_t h, int64_t i,
+                     const uint8_t *on, int64_t hi, double *mass)
+{
+    const int64_t group = t->p.heads_q / t->p.heads_kv;
+    double *w = calloc((size_t)hi + 1, sizeof *w);
+
+    for (int64_t g = h / group * group; g < h / group * group + group; g++) {
+        double top = -INFINITY, sum = 0;
+        for (int64_t j = 0; j < hi; j++) {
+            w[j] = on[j] ? try_logit(&t->p, s, b, g, i, j).s : -INFINITY;
+            top = fmax(top, w[j]);
+        }
+        for (int64_t j = 0; j < hi; j++)
+            sum += w[j] = exp(w[j] - top);
+        for (int64_t j = 0; j < hi; j++)
+            mass[j] += w[j] / sum;
+    }
+    free(w);
+}
+
+/* The whole trace up to row i, replayed. */
+static void heavy_and_recent(const try_problem *t, const try_sequence *s, int64_t b, int64_t h,
+                             int64_t i, const att_value *v, const uint8_t *kept)
+{
+    const int64_t n = t->p.kv_len;
+    double *mass = calloc((size_t)n + 1, sizeof *mass);
+    uint8_t *held = calloc((size_t)n + 1, 1);
+    int64_t next = 0, count = 0;
+
+    for (int64_t r = 0; r <= i; r++) {
+        const int64_t hi = reach(t, s, b, r);
+        for (; next < hi; next++) {
+            int64_t least = -1;
+            for (int64_t j = 0; j < next && j <= next - v[1].i; j++)
+                if (held[j] && (least < 0 || mass[j] < mass[least]))
+                    least = j;
+            if (count == v[0].i)
+                held[least] = 0, count--;
+            held[next] = 1, count++;
+        }
+        if (r < i)
+            add_mass(t, s, b, h, r, held, hi, mass);
+    }
+    CU_ASSERT(memcmp(held, kept, (size_t)n) == 0);
+    free(mass);
+    free(held);
+}
+
+static void h2o_keeps_recent_keys_and_heavy_hitters(void)
+{
+    rows_hold("h2o", (att_value[]){{.i = 12}, {.i = 4}}, heavy_and_recent);
+    rows_hold("h2o", (att_value[]){{.i = 8}, {.i = 8}}, heavy_and_recent);
+    rows_hold("h2o", (att_value[]){{.i = 1000}, {.i = 1}}, heavy_and_recent);
+}
+
+static void window_and_votes(const try_problem *t, const try_sequence *s, int64_t b, int64_t h,
+                             int64_t i, const att_value *v, const uint8_t *kept)
+{
+    const int64_t hi = reach(t, s, b, i), near = v[0].i < v[1].i ? v[0].i : v[1].i;
+    const int64_t keys = hi > near ? hi - near : 0, half = v[2].i / 2;
+    double *votes = calloc((size_t)t->p.kv_len + 1, sizeof *votes);
+    double *pooled = calloc((size_t)t->p.kv_len + 1, sizeof *votes);
+    uint8_t *on = malloc((size_t)t->p.kv_len + 1);
+
+    memset(on, 1, (size_t)t->p.kv_len + 1);
+    for (int64_t r = i < v[1].i ? 0 : i - v[1].i + 1; r <= i; r++)
+        add_mass(t, s, b, h, r, on, reach(t, s, b, r), votes);
+    for (int64_t j = 0; j < keys; j++)
+        for (int64_t c = j - half; c <= j + half; c++)
+            pooled[j] += c >= 0 && c < keys ? votes[c] : 0;
+    for (int64_t j = 0; j < t->p.kv_len; j++)
+        CU_ASSERT_EQUAL(kept[j], j < hi && (j >= keys || among(pooled, keys, v[0].i - near, j)));
+    free(votes);
+    free(pooled);
+    free(on);
+}
+
+static void snapkv_keeps_its_window_and_what_it_votes_for(void)
+{
+    rows_hold("snapkv", (att_value[]){{.i = 12}, {.i = 4}, {.i = 3}}, window_and_votes);
+    rows_hold("snapkv", (att_value[]){{.i = 30}, {.i = 16}, {.i = 5}}, window_and_votes);
+    rows_hold("snapkv", (att_value[]){{.i = 3}, {.i = 8}, {.i = 1}}, window_and_votes);
+}
+
 int main(void)
 {
-    static const CU_TestInfo tests[] = {{"knn_memory_keeps_near_keys_and_the_best_far_ones",
-                                         knn_memory_keeps_near_keys_and_the_best_far_ones},
-                                        CU_TEST_INFO_NULL};
+    static const CU_TestInfo tests[] = {
+        {"knn_memory_keeps_near_keys_and_the_best_far_ones",
+         knn_memory_keeps_near_keys_and_the_best_far_ones},
+        {"dsa_keeps_the_best_by_index_for_all_heads", dsa_keeps_the_best_by_index_for_all_heads},
+        {"h2o_keeps_recent_keys_and_heavy_hitters", h2o_keeps_recent_keys_and_heavy_hitters},
+        {"snapkv_keeps_its_window_and_what_it_votes_for",
+         snapkv_keeps_its_window_and_what_it_votes_for},
+        CU_TEST_INFO_NULL};
     return att_suite_run("memory kernels", tests);
 }
