@@ -97,8 +97,12 @@ static att_status reopen(const att_kernel *self, const att_problem *p, const att
 }
 
 #define MADE(id, open_fn, append_fn, attend_fn, rollback_fn, fork_fn, close_fn)                    \
-    static const att_session_ops id##_session = {open_fn,     append_fn, attend_fn,                \
-                                                 rollback_fn, fork_fn,   close_fn};                \
+    static const att_session_ops id##_session = {.open = open_fn,                                  \
+                                                 .append = append_fn,                              \
+                                                 .attend = attend_fn,                              \
+                                                 .rollback = rollback_fn,                          \
+                                                 .fork = fork_fn,                                  \
+                                                 .close = close_fn};                               \
     static const att_kernel id = {.struct_size = sizeof(att_kernel),                               \
                                   .abi = ATT_ABI,                                                  \
                                   .name = #id,                                                     \
