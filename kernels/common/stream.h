@@ -132,20 +132,44 @@ static inline void att_stream_answer(const att_stream *w, att_list *l, const att
         to[l->j[c]] = 1;
 }
 
-/* Sums over rows of the keys that they could see and of those kept. */
-static inline void att_stream_count(const att_problem *p, int64_t budget, double *all, double *kept)
+/* Cost of rows that keep at most `budget` keys each, the same for a group's heads, having scored
+ * all that they see or only those.  NO_MEMORY. */
+static inline att_status att_stream_cost(const att_problem *p, int64_t budget, bool scores_all,
+                                         att_cost *out)
 {
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
+    const double hq = (double)p->heads_q, kv = (double)p->heads_kv;
+    const double dk = (double)p->head_dim, dv = (double)p->value_dim;
+    double all = 0, kept = 0, seen = 0, used = 0;
+    int32_t *marks = att_marks(p);
 
-    *all = *kept = 0;
-    for (int64_t b = 0; b < p->batch; b++) {
+    for (int64_t b = 0; marks && b < p->batch; b++) {
         const att_seq seq = att_seq_of(p, b);
+        const double before = kept;
         for (int64_t i = 0; i < seq.q_len; i++) {
             const att_row row = att_row_of(&rules, &seq, 0, i);
-            *all += (double)att_row_count(&row) * (double)p->heads_q;
-            *kept += (double)att_min(att_row_count(&row), budget) * (double)p->heads_q;
+            all += (double)att_row_count(&row);
+            kept += (double)att_min(att_row_count(&row), budget);
+            att_mark(marks, row.lo, row.hi);
         }
+        const double touched = (double)att_marked(marks, p->kv_len);
+        seen += touched;
+        used += fmin(touched, kept - before);
     }
+    if (!marks)
+        return ATT_NO_MEMORY;
+    free(marks);
+    att_list_cost(p, kept * hq, out);
+    out->k_rows = (scores_all ? seen : used) * kv;
+    out->v_rows = used * kv;
+    if (scores_all) {
+        out->keys_read = all * hq;
+        out->flops_executed = 2 * hq * (all * dk + kept * (dk + dv));
+        out->kv_bytes_read += all * hq * dk * (double)att_dtype_size(p->k.dtype);
+    } else {
+        out->state_bytes = att_cache_bytes(p, att_min(budget, p->kv_len));
+    }
+    return ATT_OK;
 }
 
 #endif

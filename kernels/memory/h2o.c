@@ -39,14 +39,8 @@ static att_status select_pairs(const att_kernel *self, const att_problem *p, con
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
-    const int64_t budget = params[ATT_EVICT_BUDGET].i;
-    double all, kept;
-
     (void)self;
-    att_stream_count(p, budget, &all, &kept);
-    att_list_cost(p, kept, out);
-    out->state_bytes *= p->kv_len > budget ? (double)budget / (double)p->kv_len : 1;
-    return ATT_OK;
+    return att_stream_cost(p, params[ATT_EVICT_BUDGET].i, false, out);
 }
 
 const att_kernel att_kernel_h2o = {

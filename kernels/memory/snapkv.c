@@ -38,19 +38,8 @@ static att_status select_pairs(const att_kernel *self, const att_problem *p, con
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
-    const double dk = (double)p->head_dim, dv = (double)p->value_dim;
-    const double bytes = (double)att_dtype_size(p->k.dtype);
-    double all, kept;
-
     (void)self;
-    att_stream_count(p, params[ATT_OBSERVE_BUDGET].i, &all, &kept);
-    *out = (att_cost){.keys_read = all,
-                      .flops_useful = 2 * kept * (dk + dv),
-                      .flops_executed = 2 * (all * dk + kept * (dk + dv)),
-                      .kv_bytes_read = (all * dk + kept * (dk + dv)) * bytes,
-                      .state_bytes = (double)p->batch * (double)p->heads_kv * (double)p->kv_len *
-                                     (dk + dv) * bytes};
-    return ATT_OK;
+    return att_stream_cost(p, params[ATT_OBSERVE_BUDGET].i, true, out);
 }
 
 const att_kernel att_kernel_snapkv = {

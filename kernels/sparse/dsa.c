@@ -40,35 +40,42 @@ static att_status select_pairs(const att_kernel *self, const att_problem *p, con
                            allowed);
 }
 
-/* Without a section K is read for every key, in part, to score it; V and the rest for those kept.
- */
+/* Without a section K is read for every key, to score it; V, and K with one, for those kept. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
-    (void)self;
     const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    const double dk = (double)p->head_dim, dv = (double)p->value_dim, hq = (double)p->heads_q;
-    const double bytes = (double)att_dtype_size(p->k.dtype), hkv = (double)p->heads_kv;
+    const double hq = (double)p->heads_q, hkv = (double)p->heads_kv, dk = (double)p->head_dim;
+    const double bytes = (double)att_dtype_size(p->k.dtype);
     const double heads = p->index ? (double)p->index->index_q.shape[1] : hq;
     const double dim = p->index ? (double)p->index->index_q.shape[3]
                                 : fmin((double)params[DIM].i, dk);
-    double all = 0, kept = 0;
+    double all = 0, kept = 0, seen = 0, used = 0;
+    int32_t *marks = att_marks(p);
 
-    for (int64_t b = 0; b < p->batch; b++) {
+    (void)self;
+    for (int64_t b = 0; marks && b < p->batch; b++) {
         const att_seq seq = att_seq_of(p, b);
+        const double before = kept;
         for (int64_t i = 0; i < seq.q_len; i++) {
             const att_row row = att_row_of(&rules, &seq, 0, i);
-            all += (double)att_row_count(&row);
-            kept += (double)att_min(att_row_count(&row), params[K].i);
+            all += (double)(row.hi - row.lo);
+            kept += (double)att_min(row.hi - row.lo, params[K].i);
+            att_mark(marks, row.lo, row.hi);
         }
+        const double touched = (double)att_marked(marks, p->kv_len);
+        seen += touched;
+        used += fmin(touched, kept - before);
     }
-    *out = (att_cost){.keys_read = kept * hq,
-                      .flops_useful = 2 * kept * hq * (dk + dv),
-                      .flops_executed = 2 * (all * heads * dim + kept * hq * (dk + dv)),
-                      .kv_bytes_read = (kept * hq * (dk + dv) + (p->index ? 0 : all * hkv * dim)) *
-                                       bytes,
-                      .state_bytes = (double)p->batch * (double)p->kv_len * bytes *
-                                     (hkv * (dk + dv) + (p->index ? dim : 0))};
+    if (!marks)
+        return ATT_NO_MEMORY;
+    free(marks);
+    att_list_cost(p, kept * hq, out);
+    out->flops_executed += 2 * all * heads * dim;
+    out->kv_bytes_read += p->index ? 0 : all * hkv * dk * bytes;
+    out->state_bytes += p->index ? (double)p->batch * (double)p->kv_len * dim * bytes : 0;
+    out->k_rows = (p->index ? used : seen) * hkv;
+    out->v_rows = used * hkv;
     return ATT_OK;
 }
 
