@@ -86,6 +86,7 @@ typedef enum att_op {
     ATT_OP_QUANTISE,
     ATT_OP_DEQUANTISE,
     ATT_OP_SESSION,
+    ATT_OP_MIX,
     ATT_OPS
 } att_op;
 
@@ -161,6 +162,33 @@ typedef struct att_index {
     att_tensor index_k; /* [B,1,Skv,Di] */
     att_tensor index_w; /* [B,Hi,Sq,1] */
 } att_index;
+/* What is mixed of softmax attentions (ATT_OP_MIX); p the query's position, h its head.  Each is
+ * under the problem's rules, and +0 where no key is allowed. */
+typedef enum att_mix_kind {
+    ATT_MIX_DIFFERENTIAL = 0, /* A1 - lambda_h A2: q = [q1|q2], k = [k1|k2], of Dk/2 each; one v;
+                               * the default scale is (Dk/2)^-1/2 */
+    ATT_MIX_GATED,            /* sigmoid(gate) A */
+    ATT_MIX_FORGETTING,       /* logit of key j += sum of forget over j < l <= p */
+    ATT_MIX_NSA,   /* gate_0 compressed + gate_1 selected + gate_2 window.  Compressed: one key and
+                    * value, the means, for each block of `block` keys that ends at or before p.
+                    * Selected: keys up to p of `keep` blocks: p's own, block 0, the one before p's
+                    * own, then those of the largest compressed probabilities, summed over the query
+                    * heads of a group (ties either way).  Window: the last `window` keys up to p. */
+    ATT_MIX_MEMORY /* gate far + (1 - gate) near.  Near: the last `window` keys up to p.  Far: of
+                    * the keys before those, the `keep` of largest logit (ties either way) */
+} att_mix_kind;
+
+/* ATT_OP_MIX is dense (no cu_q, cu_k, pages or quantisation) and has no LSE.  FORGETTING, NSA and
+ * MEMORY: causal BOTTOM_RIGHT; NSA and MEMORY: no other rule than that, lengths and scale.  What
+ * lies past a length is not read.  Float types: f32, f16, bf16. */
+typedef struct att_mix {
+    int32_t kind; /* att_mix_kind */
+    int32_t reserved;
+    att_tensor lambda; /* f32 [Hq] or [1] */
+    att_tensor gate;   /* broadcast to (B,Hq,Sq,n): n = Dv (GATED), 3 (NSA), 1 (MEMORY) */
+    att_tensor forget; /* [B,Hq,Skv] as shape {1,B,Hq,Skv}: ln of the forget gates, finite */
+    int64_t block, keep, window; /* each at least 1 where the kind has it */
+} att_mix;
 
 typedef enum att_quant_scheme {
     ATT_QUANT_NONE = 0,
@@ -230,6 +258,7 @@ typedef struct att_problem {
     const att_rope *rope;
     const att_merge *merge;
     const att_index *index;
+    const att_mix *mix;
 } att_problem;
 
 /* ------------------------------------------------------------------------- parameters */
@@ -300,7 +329,8 @@ typedef struct att_scratch {
 typedef enum att_class {
     ATT_EXACT = 0, /* softmax attention, to rounding */
     ATT_APPROX,    /* approximates softmax attention; exact on the keys that `select` reports */
-    ATT_OWN        /* a function of its own, with its own oracle (ATT_OP_RECUR of the reference) */
+    ATT_OWN        /* a function of its own, with its own oracle (ATT_OP_RECUR, ATT_OP_MIX of the
+                    * reference) */
 } att_class;
 
 /* Declared arithmetic.  ATT_DTYPES as `prob` or `out` means "that of the tensors it was given". */
@@ -408,6 +438,7 @@ struct att_kernel {
     att_status (*dequantise)(const att_kernel *self, const att_problem *p,
                              const att_scratch *s); /* k -> out */
     const att_session_ops *session;
+    att_status (*mix)(const att_kernel *self, const att_problem *p, const att_scratch *s);
 };
 
 /* A plugin exports this under the name "att_plugin": its kernels, `count` of them.  NULL: it does

@@ -12,7 +12,7 @@ static const char *const ops[ATT_OPS] = {
     [ATT_OP_RECUR] = "recur",       [ATT_OP_SELECT] = "select",
     [ATT_OP_ROPE] = "rope",         [ATT_OP_MERGE] = "merge",
     [ATT_OP_QUANTISE] = "quantise", [ATT_OP_DEQUANTISE] = "dequantise",
-    [ATT_OP_SESSION] = "session",
+    [ATT_OP_SESSION] = "session",   [ATT_OP_MIX] = "mix",
 };
 
 /* Queries of a phase; 0 = as many as keys. */
@@ -43,7 +43,7 @@ static unsigned operators_of(const att_kernel *k)
         [ATT_OP_RECUR] = k->recur,       [ATT_OP_SELECT] = k->select,
         [ATT_OP_ROPE] = k->rope,         [ATT_OP_MERGE] = k->merge,
         [ATT_OP_QUANTISE] = k->quantise, [ATT_OP_DEQUANTISE] = k->dequantise,
-        [ATT_OP_SESSION] = k->session,
+        [ATT_OP_SESSION] = k->session,   [ATT_OP_MIX] = k->mix,
     };
     unsigned set = 0;
 

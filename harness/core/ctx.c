@@ -118,6 +118,8 @@ static att_status watched(const att_kernel *k, att_op op, const att_problem *p,
         return k->rope(k, p, s);
     case ATT_OP_MERGE:
         return k->merge(k, p, s);
+    case ATT_OP_MIX:
+        return k->mix(k, p, s);
     case ATT_OP_QUANTISE:
         return k->quantise(k, p, s);
     default:

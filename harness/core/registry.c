@@ -71,6 +71,8 @@ bool att_kernel_offers(const att_kernel *k, att_op op)
         return k->rope != NULL;
     case ATT_OP_MERGE:
         return k->merge != NULL;
+    case ATT_OP_MIX:
+        return k->mix != NULL;
     case ATT_OP_QUANTISE:
         return k->quantise != NULL;
     case ATT_OP_DEQUANTISE:

@@ -111,7 +111,7 @@ static const char *beyond(const att_problem *p)
         return "a block mask";
     if (p->k_quant.scheme || p->v_quant.scheme)
         return "quantised keys or values";
-    if (p->recur || p->grad || p->rope || p->merge)
+    if (p->recur || p->grad || p->rope || p->merge || p->mix)
         return "an operator other than attend";
     return NULL;
 }

@@ -33,7 +33,7 @@ static inline int ref_shapes_hold(const att_problem *p, att_op op)
         !ref_is(&p->k, bk, p->heads_kv, m, p->head_dim) ||
         !ref_is(&p->v, bk, p->heads_kv, m, p->value_dim))
         return 0;
-    if (op != ATT_OP_ATTEND)
+    if (op != ATT_OP_ATTEND && op != ATT_OP_MIX)
         return 1;
     return ref_is(&p->out, b, p->heads_q, n, p->value_dim) &&
            (!p->lse.data || (ref_is(&p->lse, 1, b, p->heads_q, n) &&

@@ -18,6 +18,7 @@
 
 #include "reference_accept.h"
 #include "reference_backward.h"
+#include "reference_mix.h"
 #include "reference_other.h"
 
 /* Room in scratch, in doubles. */
@@ -43,7 +44,9 @@ static int room_size(const att_problem *p, att_op op, size_t *doubles)
         n = ref_state_doubles(p);
     if (op == ATT_OP_ATTEND_BACKWARD && !ref_back_size(p, &n))
         return 0;
-    if (op == ATT_OP_ATTEND &&
+    if (op == ATT_OP_MIX && !ref_mix_size(p, &n))
+        return 0;
+    if ((op == ATT_OP_ATTEND || op == ATT_OP_MIX) &&
         (add_product(&n, p->kv_len, p->head_dim) || add_product(&n, p->kv_len, p->value_dim) ||
          add_product(&n, 1, p->head_dim) || add_product(&n, 2, p->kv_len) ||
          add_product(&n, 2, p->value_dim)))
@@ -146,6 +149,23 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     return ATT_OK;
 }
 
+static void attend_part(const att_problem *p, double *data)
+{
+    const att_scratch scratch = {.data = data};
+
+    attend(NULL, p, &scratch); /* lengths were looked at */
+}
+
+static att_status mix(const att_kernel *self, const att_problem *p, const att_scratch *scratch)
+{
+    size_t doubles = 0;
+
+    (void)self;
+    room_size(p, ATT_OP_ATTEND, &doubles);
+    const ref_mixing m = ref_mixing_of(p, attend_part, scratch->data, doubles);
+    return ref_mix(&m);
+}
+
 /* allowed[b][h][i][j], 0 outside a sequence's lengths. */
 static att_status select_pairs(const att_kernel *self, const att_problem *p,
                                const att_scratch *scratch, uint8_t *allowed)
@@ -212,11 +232,13 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
     if (p->batch < 0 || p->heads_q < 0 || p->q_len < 0 || p->kv_len < 0 || p->head_dim < 1 ||
         p->value_dim < 1)
         return refuse(why, ATT_INVALID, "a negative length or an empty head");
-    if (op == ATT_OP_ATTEND || op == ATT_OP_SELECT || op == ATT_OP_RECUR ||
+    if (op == ATT_OP_ATTEND || op == ATT_OP_SELECT || op == ATT_OP_RECUR || op == ATT_OP_MIX ||
         op == ATT_OP_ATTEND_BACKWARD)
         wrong = ref_contradiction(p, op);
     if (op == ATT_OP_ATTEND_BACKWARD && !wrong)
         wrong = ref_back_contradiction(p);
+    if (op == ATT_OP_MIX && !wrong)
+        wrong = ref_mix_contradiction(p);
     if (op == ATT_OP_RECUR && !wrong)
         wrong = ref_recur_contradiction(p);
     if (op == ATT_OP_ROPE &&
@@ -233,9 +255,9 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
     if (op != ATT_OP_SELECT && !ref_stores(p->out.dtype))
         return refuse(why, ATT_UNSUPPORTED, "writes f64, f32, f16 and bf16 only");
     if (op != ATT_OP_ATTEND && op != ATT_OP_SELECT && op != ATT_OP_RECUR && op != ATT_OP_ROPE &&
-        op != ATT_OP_MERGE)
+        op != ATT_OP_MERGE && op != ATT_OP_MIX)
         return refuse(why, ATT_UNSUPPORTED,
-                      "attend, attend_backward, select, recur, rope and merge only");
+                      "attend, attend_backward, select, recur, rope, merge and mix only");
     return ATT_OK;
 }
 
@@ -269,4 +291,5 @@ const att_kernel att_kernel_reference_f64 = {
     .select = select_pairs,
     .rope = rope,
     .merge = merge,
+    .mix = mix,
 };
