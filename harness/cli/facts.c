@@ -68,6 +68,22 @@ static att_problem question(int64_t queries, int64_t keys, int32_t dtype, void *
     return p;
 }
 
+/* Does it take a mix of some kind?  p: an attend question, which becomes one of a mix. */
+static bool mixes(const att_kernel *k, const att_value *values, att_problem *p)
+{
+    att_mix mix = {.block = 64, .keep = 16, .window = 512};
+    att_reason why = {""};
+    bool taken = false;
+
+    mix.lambda = mix.gate = att_tensor_dense(p->q.data, ATT_F32, 1, 1, 1, 1);
+    mix.forget = att_tensor_dense(p->q.data, ATT_F32, 1, 1, 1, p->kv_len);
+    p->mix = &mix;
+    for (; !taken && mix.kind <= ATT_MIX_MEMORY; mix.kind++)
+        taken = k->supports(k, ATT_OP_MIX, p, values, &why) == ATT_OK;
+    p->mix = NULL;
+    return taken;
+}
+
 static bool takes(const att_kernel *k, const att_value *values, int64_t queries, int32_t dtype)
 {
     _Alignas(64) unsigned char data[64] = {0};
@@ -78,7 +94,7 @@ static bool takes(const att_kernel *k, const att_value *values, int64_t queries,
     att_reason why = {""};
 
     if (!k->attend && !k->recur)
-        return false;
+        return k->mix && k->supports && mixes(k, values, &p);
     if (op == ATT_OP_RECUR) {
         p.recur = &recur;
         p.causal = ATT_CAUSAL_NONE;

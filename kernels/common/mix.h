@@ -152,7 +152,8 @@ static inline att_mix_work att_mix_work_of(const att_mix_job *job, int64_t slot)
     w.q = w.y + p->kv_len + ATT_W;
     w.o = w.q + p->head_dim;
     w.vector = w.o + p->value_dim;
-    w.own = w.vector + att_max(p->head_dim, p->value_dim);
+    const int64_t used = w.vector + att_max(p->head_dim, p->value_dim) - (float *)(void *)w.j;
+    w.own = (float *)(void *)w.j + att_ceil_div(used, 16) * 16;
     return w;
 }
 
