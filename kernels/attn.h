@@ -164,30 +164,28 @@ typedef struct att_index {
 } att_index;
 /* What is mixed of softmax attentions (ATT_OP_MIX); p the query's position, h its head.  Each is
  * under the problem's rules, and +0 where no key is allowed. */
+/* What is mixed of softmax attentions (ATT_OP_MIX), each under the problem's rules, +0 without
+ * keys; p: the query's position.  Dense (not packed, paged, quantised), no LSE.  From FORGETTING on
+ * causal BOTTOM_RIGHT; NSA, MEMORY: no rule but that, lengths and scale.  Compressed: a key and
+ * value, the means, for each block of `block` keys that ends at or before p.  Selected: keys up to
+ * p of `keep` blocks: p's own, block 0, the one before p's own, then those of the largest
+ * compressed probabilities, summed over the query heads of a group. */
 typedef enum att_mix_kind {
-    ATT_MIX_DIFFERENTIAL = 0, /* A1 - lambda_h A2: q = [q1|q2], k = [k1|k2], of Dk/2 each; one v;
-                               * the default scale is (Dk/2)^-1/2 */
+    ATT_MIX_DIFFERENTIAL = 0, /* A1 - lambda_h A2: q = [q1|q2], k = [k1|k2]; scale of Dk/2 */
     ATT_MIX_GATED,            /* sigmoid(gate) A */
     ATT_MIX_FORGETTING,       /* logit of key j += sum of forget over j < l <= p */
-    ATT_MIX_NSA,   /* gate_0 compressed + gate_1 selected + gate_2 window.  Compressed: one key and
-                    * value, the means, for each block of `block` keys that ends at or before p.
-                    * Selected: keys up to p of `keep` blocks: p's own, block 0, the one before p's
-                    * own, then those of the largest compressed probabilities, summed over the query
-                    * heads of a group (ties either way).  Window: the last `window` keys up to p. */
-    ATT_MIX_MEMORY /* gate far + (1 - gate) near.  Near: the last `window` keys up to p.  Far: of
-                    * the keys before those, the `keep` of largest logit (ties either way) */
+    ATT_MIX_NSA,              /* gate_0 compressed + gate_1 selected + gate_2 near */
+    ATT_MIX_MEMORY /* gate far + (1 - gate) near.  Near: the last `window` keys up to p; far: of
+                    * those before, the `keep` of largest logit */
 } att_mix_kind;
 
-/* ATT_OP_MIX is dense (no cu_q, cu_k, pages or quantisation) and has no LSE.  FORGETTING, NSA and
- * MEMORY: causal BOTTOM_RIGHT; NSA and MEMORY: no other rule than that, lengths and scale.  What
- * lies past a length is not read.  Float types: f32, f16, bf16. */
 typedef struct att_mix {
     int32_t kind; /* att_mix_kind */
     int32_t reserved;
-    att_tensor lambda; /* f32 [Hq] or [1] */
-    att_tensor gate;   /* broadcast to (B,Hq,Sq,n): n = Dv (GATED), 3 (NSA), 1 (MEMORY) */
-    att_tensor forget; /* [B,Hq,Skv] as shape {1,B,Hq,Skv}: ln of the forget gates, finite */
-    int64_t block, keep, window; /* each at least 1 where the kind has it */
+    att_tensor lambda;           /* f32 [Hq] or [1] */
+    att_tensor gate;             /* broadcast to (B,Hq,Sq,n): n = Dv (GATED), 3 (NSA), 1 (MEMORY) */
+    att_tensor forget;           /* [B,Hq,Skv] as {1,B,Hq,Skv}: ln of the forget gates, finite */
+    int64_t block, keep, window; /* each at least 1 where the kind has it; ties either way */
 } att_mix;
 
 typedef enum att_quant_scheme {
@@ -329,8 +327,7 @@ typedef struct att_scratch {
 typedef enum att_class {
     ATT_EXACT = 0, /* softmax attention, to rounding */
     ATT_APPROX,    /* approximates softmax attention; exact on the keys that `select` reports */
-    ATT_OWN        /* a function of its own, with its own oracle (ATT_OP_RECUR, ATT_OP_MIX of the
-                    * reference) */
+    ATT_OWN        /* a function of its own, with its own oracle (the reference's recur or mix) */
 } att_class;
 
 /* Declared arithmetic.  ATT_DTYPES as `prob` or `out` means "that of the tensors it was given". */

@@ -30,7 +30,7 @@ done
 awk '
     FNR == 1 { start = 0 }
     length($0) > 100 && FILENAME !~ /attn\.h$/ { print FILENAME ":" FNR ": " length($0) " columns, at most 100"; bad = 1 }
-    FNR == (FILENAME ~ /attn\.h$/ ? 501 : 441) { print FILENAME ": over " FNR - 1 " lines"; bad = 1 }
+    FNR == (FILENAME ~ /attn\.h$/ ? 561 : 441) { print FILENAME ": over " FNR - 1 " lines"; bad = 1 }
     /^\{/ { start = FNR }
     /^\}/ && start {
         if (FNR - start > 70) { print FILENAME ":" start ": a function of " FNR - start - 1 " lines, at most about 60"; bad = 1 }

@@ -32,6 +32,12 @@ static void row(att_mix_work *w)
     att_mix_add(w, 1.0f - gate, w->x);
 }
 
+/* Rows of K or V that are touched at all, where each of `reads` touches one. */
+static double rows_of(const att_problem *p, double reads)
+{
+    return fmin(reads, (double)p->batch * (double)p->heads_kv * (double)p->kv_len);
+}
+
 /* Without a section: 32 keys, as in the paper, and a window of 512. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
@@ -57,7 +63,10 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                       .flops_executed = 2 * (all * dk + kept * dv),
                       .kv_bytes_read = (all * dk + kept * dv) * bytes,
                       .state_bytes = (double)p->batch * (double)p->heads_kv * (double)p->kv_len *
-                                     (dk + dv) * bytes};
+                                     (dk + dv) * bytes,
+                      .k_rows = rows_of(p, all),
+                      .v_rows = rows_of(p, kept),
+                      .v_run = 1};
     return ATT_OK;
 }
 

@@ -46,12 +46,14 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
             blocks += heads * (double)(seen / m->block);
         }
     }
-    *out = (att_cost){.keys_read = keys + whole,
+    *out = (att_cost){.keys_read = keys,
                       .flops_useful = 2 * (keys + blocks) * d,
                       .flops_executed = 2 * (keys + blocks) * d + whole * d,
                       .kv_bytes_read = (keys + whole) * bytes,
                       .state_bytes = (double)p->batch * pooled * (double)p->kv_len * bytes *
-                                     (1 + 1 / (double)m->block)};
+                                     (1 + 1 / (double)m->block),
+                      .k_rows = whole,
+                      .v_rows = whole};
     return ATT_OK;
 }
 
