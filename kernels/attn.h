@@ -131,17 +131,27 @@ typedef struct att_grad {
 
 typedef enum att_pairing { ATT_ROPE_HALF = 0, ATT_ROPE_INTERLEAVED } att_pairing;
 
+/* Scaling to longer contexts: with f = theta^(-2i/rotary_dim), L = original_len and g cut to 0..1,
+ * pair i turns by position * (g f/factor + (1 - g) f).
+ * - YARN: g = (i - lo) / (hi - lo), lo = max(0, floor d(fast)), hi = min(rotary_dim - 1, ceil
+ *   d(slow)), lo + 0.001 if equal, d(n) = rotary_dim ln(L / (2 pi n)) / (2 ln theta); cos and sin
+ *   times mscale (0: 0.1 ln factor + 1).
+ * - LLAMA3: g = (fast - L f / (2 pi)) / (fast - slow). */
+typedef enum att_turning { ATT_ROPE_PLAIN = 0, ATT_ROPE_YARN, ATT_ROPE_LLAMA3 } att_turning;
+
 /* Rotary embedding of q into out (ATT_OP_ROPE): (x1, x2) -> (c x1 - s x2, s x1 + c x2).  Pair i is
  * dimensions (i, i + rotary_dim/2) or (2i, 2i + 1); it turns by position * theta^(-2i/rotary_dim),
- * or by cos/sin {1,B,S,rotary_dim/2} where given.  Dimensions from rotary_dim on are copied.
- * Positions: q_positions, else 0, 1, ...  Alone among the operators it may be asked to work in
- * place: out is then exactly q (data, shape and strides); a kernel that can't refuses. */
+ * or by cos/sin {1,B,S,rotary_dim/2} where given (whatever the scaling).  Dimensions from
+ * rotary_dim on are copied. Positions: q_positions, else 0, 1, ...  Alone among the operators it
+ * may be asked to work in place: out is then exactly q (data, shape and strides); a kernel that
+ * can't refuses. */
 typedef struct att_rope {
     int32_t pairing; /* att_pairing */
-    int32_t reserved;
+    int32_t scaling; /* att_turning; where it is not PLAIN, the fields of minor 2 count */
     int64_t rotary_dim;
     double theta;
     att_tensor cos, sin;
+    double factor, original_len, fast, slow, mscale; /* minor 2 */
 } att_rope;
 
 /* LSE merge of `parts` partial results (ATT_OP_MERGE): outs[i] [B,Hq,Sq,Dv], lses[i] [B,Hq,Sq] into
@@ -384,6 +394,7 @@ typedef struct att_session_ops {
     /* Which keys each row of the last attend saw: allowed[((b*Hq + h)*n + i)*len + j], len the
      * longest length, j a token's position.  NULL: all that causality and window leave. */
     att_status (*held)(const att_session *session, uint8_t *allowed);
+    att_status (*held)(const att_session *session, const att_problem *p); /* minor 2; may be NULL */
 } att_session_ops;
 
 struct att_kernel {
@@ -515,6 +526,9 @@ static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1,
  *   last empty; to 0, and without a window, never.
  *   One that evicts (held) may refuse any but to 0.
  * - fork: another session that holds the same; nothing done to one is seen by the other. */
+ * - fork: another session that holds the same; nothing done to one is seen by the other.
+ * - held, of a session that rounds what it keeps: k and v f32 [B,Hkv,kv_len,D], kv_len the longest
+ *   length, filled with what the next attend reads. */
 
 #ifdef __cplusplus
 }

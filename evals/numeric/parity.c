@@ -119,6 +119,8 @@ const char *parity_nonsense(const parity_spec *s)
         return "NaN under weights that vanish says nothing";
     if (parity_is(s->values, "dark") && !parity_is(s->sinks, "none"))
         return "values=dark with a sink in the denominator says nothing";
+    if (parity_shares_pages(s) && s->far && !parity_is(s->far, "none"))
+        return "shared pages are not far apart";
     if (parity_quant_nonsense(s))
         return parity_quant_nonsense(s);
     return parity_fits(s) ? parity_far_nonsense(s) : "the problem is too large";

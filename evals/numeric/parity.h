@@ -47,6 +47,8 @@ typedef struct parity_inputs {
     int64_t page_step;    /* the numbers of used pages are multiples of it */
     uint8_t *allowed;     /* [B,Hq,Sq,Skv] */
     double *out, *lse;    /* the oracle's answer, dense */
+    double *rounded_q;    /* parity_own.h: q's, where they are not those of the case */
+    double *unrounded;    /* that on k and v before they were quantised; NULL = they were not */
     att_guard guard[PARITY_GUARDS];
     size_t guards;
     parity_far *far[PARITY_FARS];
@@ -152,6 +154,8 @@ att_status parity_values(att_ctx *x, parity_inputs *in, att_rng *rng);
 /* --- parity_extras.c: lengths; then mask, bias, sinks, slopes, positions. */
 bool parity_lengths(parity_inputs *in, att_rng *rng);
 bool parity_extras(parity_inputs *in, att_rng *rng);
+/* Do sequences begin with the first one's pages? */
+bool parity_shares_pages(const parity_spec *s);
 /* --- parity_masks.c: mask=document and mask=tree; fills m [B,1,Sq,Skv]; false: no memory. */
 bool parity_mask_planted(const char *kind);
 bool parity_mask_plant(const parity_inputs *in, att_rng *rng, const att_tensor *m);

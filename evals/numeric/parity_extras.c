@@ -65,9 +65,15 @@ static bool page_table(parity_inputs *in, att_rng *rng)
     for (int64_t page = 0; page <= all; page++)
         order[page] = (int32_t)(page * in->page_step);
     att_rng_shuffle(rng, order, (size_t)all + 1, sizeof *order);
-    for (int64_t b = 0; b < s->b; b++)
-        for (int64_t page = 0; page < pages; page++) /* past the length: to be ignored */
-            in->table[b * pages + page] = page * s->page < in->nk[b] ? order[b * pages + page] : -1;
+    for (int64_t b = 0; b < s->b; b++) {
+        bool shares = b > 0 && parity_shares_pages(s);
+        int64_t same = shares ? (int64_t)att_rng_below(rng, (uint64_t)pages + 1) : 0;
+        for (int64_t page = 0; page < pages; page++) { /* past the length: to be ignored */
+            bool first = page < same && page * s->page < in->nk[0];
+            in->table[b * pages + page] =
+                page * s->page < in->nk[b] ? order[(first ? 0 : b) * pages + page] : -1;
+        }
+    }
     free(order);
     return int_row(in, in->table, s->b, pages, &in->given.block_table);
 }

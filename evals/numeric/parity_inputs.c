@@ -70,8 +70,8 @@ void parity_inputs_drop(void *inputs)
         parity_far_drop(in->far[f]);
         free(in->far[f]);
     }
-    void *owned[] = {in->q,    in->k,     in->v,       in->nq,  in->nk, in->cu_q,
-                     in->cu_k, in->table, in->allowed, in->out, in->lse};
+    void *owned[] = {in->q,    in->k,     in->v,       in->nq,  in->nk,  in->cu_q,
+                     in->cu_k, in->table, in->allowed, in->out, in->lse, in->unrounded};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
     free(in);
@@ -212,19 +212,34 @@ static bool make_storage(parity_inputs *in)
     return true;
 }
 
+/* May a query see key j of sequence b and KV head hk, or what another sequence keeps in its place?
+ */
+static bool is_seen(const parity_inputs *in, int64_t b, int64_t hk, int64_t j)
+{
+    const parity_spec *s = &in->spec;
+    int64_t group = s->hq / s->hkv, page = in->table ? j / s->page : 0;
+    bool seen = false;
+
+    for (int64_t o = in->table ? 0 : b; !seen && o < (in->table ? s->b : b + 1); o++) {
+        if (j >= in->nk[o] ||
+            (in->table && in->table[o * in->pages + page] != in->table[b * in->pages + page]))
+            continue;
+        for (int64_t r = 0; !seen && r < group * s->sq; r++)
+            seen = in->allowed[((o * s->hq + hk * group) * s->sq + r) * s->sk + j];
+    }
+    return seen;
+}
+
 /* NaN over keys and values that no query of their group may see. */
 static void hide_unseen(parity_inputs *in)
 {
     const parity_spec *s = &in->spec;
-    int64_t group = s->hkv ? s->hq / s->hkv : 1, i0, i2;
+    int64_t i0, i2;
 
     for (int64_t b = 0; b < s->b; b++)
         for (int64_t hk = 0; hk < s->hkv; hk++)
             for (int64_t j = 0; j < in->nk[b]; j++) {
-                bool seen = false;
-                for (int64_t r = 0; !seen && r < group * s->sq; r++)
-                    seen = in->allowed[((b * s->hq + hk * group) * s->sq + r) * s->sk + j];
-                if (seen)
+                if (is_seen(in, b, hk, j))
                     continue;
                 int64_t row = (b * s->hkv + hk) * s->sk + j;
                 for (int64_t d = 0; d < s->d; d++)
@@ -270,6 +285,19 @@ static att_status ask_oracle(att_ctx *x, parity_inputs *in)
     return att_ctx_oracle(x, ATT_OP_ATTEND, &in->plain);
 }
 
+/* What quantisation is to be compared with: the oracle's answer on k and v as they are now. */
+static att_status ask_unrounded(att_ctx *x, parity_inputs *in)
+{
+    const parity_spec *s = &in->spec;
+    att_problem p = in->plain;
+
+    in->unrounded = doubles(s->b * s->hq * s->sq * s->dv);
+    if (!in->unrounded)
+        return ATT_NO_MEMORY;
+    p.out = att_tensor_dense(in->unrounded, ATT_F64, s->b, s->hq, s->sq, s->dv);
+    return att_ctx_oracle(x, ATT_OP_ATTEND, &p);
+}
+
 static att_rng stream(const att_ctx *x, const parity_spec *s, const char *name)
 {
     att_rng rng = att_ctx_group_rng(x, name);
@@ -299,12 +327,15 @@ static att_status make_numbers(att_ctx *x, parity_inputs *in, parity_edit edit, 
     for (size_t f = 0; f < in->fars; f++)
         parity_far_decoys(in->far[f], &far);
     move_all(in, parity_load_row); /* rounded; one row where storage is shared */
-    if (parity_quantised(s))
-        parity_quant_round(in);
     in->plain.q = att_tensor_dense(in->q, ATT_F64, s->b, s->hq, s->sq, s->d);
     in->plain.k = att_tensor_dense(in->k, ATT_F64, s->b, s->hkv, s->sk, s->d);
     in->plain.v = att_tensor_dense(in->v, ATT_F64, s->b, s->hkv, s->sk, s->dv);
-    return ATT_OK;
+    if (!parity_quantised(s))
+        return ATT_OK;
+    status = ask_unrounded(x, in);
+    if (status == ATT_OK)
+        parity_quant_round(in);
+    return status;
 }
 
 att_status parity_inputs_make_edited(att_ctx *x, const parity_spec *spec, parity_edit edit,

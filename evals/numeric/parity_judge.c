@@ -45,12 +45,16 @@ static att_status judge(att_ctx *x, parity_inputs *in, const parity_outputs *o,
 static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem *p,
                                const parity_outputs *o, const att_units *units, bool explain)
 {
-    bool pools = parity_pools(att_ctx_kernel(x));
+    bool pools = parity_pools(att_ctx_kernel(x)), rounds = parity_rounds(att_ctx_kernel(x));
     parity_inputs own = {0};
-    double illegal = 0;
-    att_status status = pools ? parity_on_pooled(x, in, &own)
-                              : parity_on_own_keys(x, in, p, &own, &illegal);
+    double illegal = 0, steps = 0;
+    att_status status = pools    ? parity_on_pooled(x, in, &own)
+                        : rounds ? parity_on_rounded(x, in, &own, &steps)
+                                 : parity_on_own_keys(x, in, p, &own, &illegal);
 
+    if (status == ATT_OK && rounds)
+        att_ctx_record(x, "input_steps", steps);
+    pools |= rounds;
     if (status == ATT_OK && !pools) {
         att_ctx_record(x, "select_illegal", illegal);
         parity_check_pattern(x, in, &own);
@@ -86,7 +90,7 @@ att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, par
         status = judge(x, in, o, units, explain);
     if (status == ATT_OK) {
         att_ctx_record(x, "redzone", (double)parity_outputs_changed(o));
-        if (class_ != ATT_EXACT)
+        if (class_ != ATT_EXACT || in->unrounded)
             parity_record_loss(x, in, &o->got);
     }
     return status;
@@ -105,7 +109,8 @@ att_status parity_ready(att_ctx *x, const parity_spec *spec, att_units *units)
         att_ctx_why(x, "the kernel's declared precision names no float type");
         return ATT_INVALID;
     }
-    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel)) {
+    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel) &&
+        !parity_rounds(kernel)) {
         att_ctx_why(x, "approximates without saying which keys it kept (no select)");
         return ATT_UNSUPPORTED;
     }

@@ -69,6 +69,11 @@ void parity_query_row(const parity_inputs *in, int64_t b, int64_t i, int64_t *i0
     *i2 = packed ? in->cu_q[b] + i : i;
 }
 
+bool parity_shares_pages(const parity_spec *s)
+{
+    return parity_is(s->store, "page3s") || parity_is(s->store, "page16s");
+}
+
 void parity_key_row(const parity_inputs *in, int64_t b, int64_t j, int64_t *i0, int64_t *i2)
 {
     if (in->table) {

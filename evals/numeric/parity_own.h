@@ -16,6 +16,8 @@ att_status parity_on_pooled(att_ctx *x, const parity_inputs *in, parity_inputs *
 /* Does the kernel pool heads, that is, has it a parameter `groups` and no `select`? */
 bool parity_pools(const att_kernel *kernel);
 void parity_drop_own(parity_inputs *own);
+/* `own` as `in`, with an answer of its own and no pairs allowed; false: no memory. */
+bool parity_room_of_own(const parity_inputs *in, parity_inputs *own);
 /* Top-k keeps the k largest logits; where two are too close to tell apart either is right. */
 att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
 
@@ -46,6 +48,14 @@ att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_pro
 /* --- parity_select_stream.c: of caches that evict, and of choices by an observation window. */
 att_status parity_check_stream(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
                                double u_acc);
+/* --- parity_rounded.c: kernels that quantise q and k inside attend.  Such a one approximates
+ * without select and offers quantise and dequantise: int8, one scale a group of a sequence's
+ * tokens. */
+bool parity_rounds(const att_kernel *kernel);
+/* The oracle's answer on what the kernel under test says that q and k become; *steps: their largest
+ * change, in half steps of int8 with one scale a head. */
+att_status parity_on_rounded(att_ctx *x, const parity_inputs *in, parity_inputs *own,
+                             double *steps);
 
 /* --- parity_pattern.c: records how many pairs `own` keeps or drops against the pattern that the
  * names of the kernel's parameters promise; nothing where they promise none. */
@@ -57,7 +67,8 @@ bool parity_knows(const att_kernel *kernel);
 att_status parity_own(att_ctx *x, const parity_inputs *in, const att_tensor *got,
                       const att_units *units);
 
-/* --- parity_loss.c: records loss_l2, how far `got` [B,Hq,Sq,Dv] is from dense attention. */
+/* --- parity_loss.c: records loss_l2, how far `got` [B,Hq,Sq,Dv] is from dense
+ * attention on what was given, before anything was quantised. */
 void parity_record_loss(att_ctx *x, const parity_inputs *in, const att_tensor *got);
 
 #endif

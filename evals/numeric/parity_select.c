@@ -9,7 +9,7 @@
 
 #define SPARE 16 /* bytes behind the pairs, which select leaves alone */
 
-static bool make_room(const parity_inputs *in, parity_inputs *own)
+bool parity_room_of_own(const parity_inputs *in, parity_inputs *own)
 {
     const parity_spec *s = &in->spec;
     int64_t rows = s->b * s->hq * s->sq;
@@ -35,7 +35,7 @@ att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_pro
     const parity_spec *s = &in->spec;
     int64_t rows = s->b * s->hq * s->sq;
 
-    if (!make_room(in, own))
+    if (!parity_room_of_own(in, own))
         return ATT_NO_MEMORY;
     memset(own->allowed, 0xa5, (size_t)(rows * s->sk) + SPARE); /* select writes every pair */
     att_status status =
@@ -59,8 +59,9 @@ void parity_drop_own(parity_inputs *own)
     free(own->allowed);
     free(own->out);
     free(own->lse);
-    free(own->k); /* pooled heads alone */
+    free(own->k); /* pooled heads and rounded ones alone */
     free(own->v);
+    free(own->rounded_q);
 }
 
 bool parity_pools(const att_kernel *kernel)
@@ -96,7 +97,7 @@ att_status parity_on_pooled(att_ctx *x, const parity_inputs *in, parity_inputs *
     for (size_t i = 0; part->values && part->kernel->params[i].name; i++)
         if (parity_is(part->kernel->params[i].name, "groups"))
             groups = part->values[i].i;
-    if (!make_room(in, own))
+    if (!parity_room_of_own(in, own))
         return ATT_NO_MEMORY;
     if (s->hkv == 0)
         groups = 0;

@@ -17,7 +17,21 @@
 #include "evals/numeric/parity.h"
 #include "evals/numeric/rope.h"
 
-enum { P_B, P_H, P_S, P_D, P_ROT, P_PAIRING, P_POS, P_TABLES, P_THETA, P_LAYOUT, P_TO, P_ALIAS };
+enum {
+    P_B,
+    P_H,
+    P_S,
+    P_D,
+    P_ROT,
+    P_PAIRING,
+    P_POS,
+    P_TABLES,
+    P_THETA,
+    P_SCALING,
+    P_LAYOUT,
+    P_TO,
+    P_ALIAS
+};
 
 #define INT  ATT_PARAM_INT
 #define WORD ATT_PARAM_WORD
@@ -34,6 +48,8 @@ static const att_param params[] = {
     {"tables", WORD, 0, "", "none", "none|f32|same", "none f32 same",
      "cos and sin given, in f32 or the storage type"},
     {"theta", ATT_PARAM_REAL, 0, "", "10000", "1:1e9", "10000 500000", "base of the frequencies"},
+    {"scaling", WORD, 0, "", "none", "none|yarn|yarn_gain|llama3", "none yarn yarn_gain llama3",
+     "of the frequencies to longer contexts"},
     {"layout", WORD, 0, "", "bhsd", "bhsd|bshd|padded|reversed|stepped|broadcast",
      "bhsd bshd padded reversed stepped broadcast", "strides of the source"},
     {"to", WORD, 0, "", "same", "same|dense|padded", "same dense padded", "strides of the result"},
@@ -63,7 +79,7 @@ typedef struct work {
     att_problem p, plain;
     att_guard q, out, cos, sin, positions;
     bool in_place;
-    double *x, *got, *want, *tables;
+    double *x, *got, *want, *tables, *rate;
     rope_answer strict, loose, own;
 } work;
 
@@ -88,25 +104,6 @@ static bool valid(const att_value *v)
 }
 
 /* ----------------------------------------------------------------------------- the case */
-
-static void fill(work *w, const char *values, int32_t dtype, att_rng *rng)
-{
-    int64_t n = w->c.b * w->c.h * w->c.s * w->c.d;
-    att_format f = att_fp_format(dtype);
-    double size = parity_is(values, "large")   ? 1e3
-                  : parity_is(values, "small") ? fmax(1e-6, f.tiny)
-                                               : 1;
-
-    for (int64_t i = 0; i < n; i++) {
-        w->x[i] = size * att_rng_normal(rng);
-        if (parity_is(values, "subnormal"))
-            w->x[i] *= f.tiny * (att_rng_below(rng, 4) ? 0x1p6 : 0x1p-2);
-        if (parity_is(values, "ones"))
-            w->x[i] = 1;
-        if (parity_is(values, "nan") && att_rng_below(rng, 16) == 0)
-            w->x[i] = i % 2 ? (double)NAN : (double)INFINITY;
-    }
-}
 
 static int64_t position(const char *pos, int64_t b, int64_t i, att_rng *rng)
 {
@@ -151,9 +148,10 @@ static bool make_tables(work *w, int32_t dtype, att_placement place)
         return false;
     for (int64_t at = 0; at < n; at++) {
         double angle = (double)c->positions[at / half] *
-                       pow(c->theta, -2 * (double)(at % half) / (double)c->rotary);
-        att_fp_store(w->cos.data, dtype, at, cos(angle));
-        att_fp_store(w->sin.data, dtype, at, sin(angle));
+                       (c->rate ? c->rate[at % half]
+                                : pow(c->theta, -2 * (double)(at % half) / (double)c->rotary));
+        att_fp_store(w->cos.data, dtype, at, c->gain * cos(angle));
+        att_fp_store(w->sin.data, dtype, at, c->gain * sin(angle));
         w->tables[at] = att_fp_load(w->cos.data, dtype, at);
         w->tables[n + at] = att_fp_load(w->sin.data, dtype, at);
     }
@@ -197,7 +195,7 @@ static bool make_vectors(att_ctx *x, work *w, int32_t dtype, att_placement place
     if (!att_guard_make(&w->q, (size_t)q.extent * att_dtype_size(dtype), place))
         return false;
     w->p.q = parity_tensor(&q, w->q.data, dtype);
-    fill(w, att_ctx_word(x, "values"), dtype, &rng);
+    rope_fill(att_ctx_word(x, "values"), dtype, c->b * c->h * c->s * c->d, &rng, w->x);
     store_rows(w, &w->p.q, w->x);
     load_rows(w, &w->p.q, w->x);
     w->p.out = w->p.q;
@@ -216,6 +214,18 @@ static bool make_answer(int64_t n, rope_answer *a)
     a->bound = calloc((size_t)n + 1, sizeof *a->bound);
     a->free = calloc((size_t)n + 1, 1);
     return a->o && a->bound && a->free;
+}
+
+static bool scale(const char *word, work *w)
+{
+    rope_scale(word, &w->section);
+    w->c.gain = rope_gain(&w->section);
+    w->rate = calloc((size_t)w->c.rotary / 2 + 1, sizeof *w->rate);
+    if (w->rate && w->section.scaling) {
+        rope_rates(&w->c, &w->section, false, w->rate);
+        w->c.rate = w->rate;
+    }
+    return w->rate != NULL;
 }
 
 static bool make(att_ctx *x, work *w)
@@ -252,8 +262,9 @@ static bool make(att_ctx *x, work *w)
     w->x = calloc((size_t)n + 1, sizeof *w->x);
     w->got = calloc((size_t)n + 1, sizeof *w->got);
     w->want = calloc((size_t)n + 1, sizeof *w->want);
-    if (!w->x || !w->got || !w->want || !make_answer(n, &w->strict) || !make_answer(n, &w->loose) ||
-        !make_answer(n, &w->own) || !make_positions(w, att_ctx_word(x, "pos"), place, &rng) ||
+    if (!w->x || !w->got || !w->want || !scale(att_ctx_word(x, "scaling"), w) ||
+        !make_answer(n, &w->strict) || !make_answer(n, &w->loose) || !make_answer(n, &w->own) ||
+        !make_positions(w, att_ctx_word(x, "pos"), place, &rng) ||
         !make_vectors(x, w, dtype, place))
         return false;
     c->x = w->x;
@@ -284,6 +295,7 @@ static void drop(work *w)
     free(w->got);
     free(w->want);
     free(w->tables);
+    free(w->rate);
 }
 
 /* ---------------------------------------------------------------------------- judgement */

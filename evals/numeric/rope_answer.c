@@ -11,20 +11,23 @@
 /* One pair in work. */
 typedef struct turn {
     double c, s;
-    double slack; /* how far the angle may be off */
+    double slack;  /* how far the angle may be off */
+    double rounds; /* of c, of a product and of the sum */
 } turn;
 
 static turn turn_of(const rope_case *r, const att_units *u, bool loose, int64_t row, int64_t i)
 {
     double power = 2 * (double)i / r->width;
-    double angle = (double)r->positions[row] * pow(r->theta, -power);
-    turn t = {cos(angle), r->sign * sin(angle), 0};
+    double plain = (double)r->positions[row] * pow(r->theta, -power);
+    double angle = r->rate ? (double)r->positions[row] * r->rate[i] : plain;
+    turn t = {r->gain * cos(angle), r->gain * r->sign * sin(angle), 0, 3};
 
     if (r->cos) {
         t.c = r->cos[row * (r->rotary / 2) + i];
         t.s = r->sin[row * (r->rotary / 2) + i];
     } else if (loose) {
-        t.slack = u->acc * (4 + power * fabs(log(r->theta))) * fabs(angle);
+        t.slack = u->acc * ((r->rate ? 10 : 4) + power * fabs(log(r->theta))) * fabs(plain);
+        t.rounds = r->rate ? 6 : 3;
     }
     return t;
 }
@@ -33,7 +36,7 @@ static void put(const att_units *u, double plus, double minus, double slope, con
                 int64_t at, bool free, rope_answer *out)
 {
     att_format format = {.unit = u->out, .tiny = u->out_tiny};
-    double o = plus + minus, rest = 3 * u->acc * (fabs(plus) + fabs(minus)) + 3 * u->acc_lost;
+    double o = plus + minus, rest = t->rounds * (u->acc * (fabs(plus) + fabs(minus)) + u->acc_lost);
 
     rest += t->slack * fabs(slope);
     if (rest > 0 && isfinite(o))
@@ -71,6 +74,7 @@ typedef struct reading {
     bool in_place;
     rope_case own;     /* as the bug reads it */
     int64_t *position; /* [B][S] to be filled, for readings of positions */
+    double *rate;      /* [rotary/2] likewise, of scaled frequencies */
 } reading;
 
 static bool pairing_other(reading *r)
@@ -111,7 +115,7 @@ static bool width_of_head(reading *r)
     r->own.width = (double)r->c->d;
     if (r->own.step == 1)
         r->own.distance = r->c->d / 2;
-    return r->c->rotary < r->c->d && r->c->d % 2 == 0 && !r->c->cos;
+    return r->c->rotary < r->c->d && r->c->d % 2 == 0 && !r->c->cos && !r->c->rate;
 }
 
 static bool whole_head(reading *r)
@@ -120,13 +124,35 @@ static bool whole_head(reading *r)
     r->own.width = (double)r->own.rotary;
     if (r->own.step == 1)
         r->own.distance = r->own.rotary / 2;
-    return r->c->rotary < r->own.rotary && !r->c->cos;
+    return r->c->rotary < r->own.rotary && !r->c->cos && !r->c->rate;
 }
 
 static bool nothing_turns(reading *r)
 {
     r->own.rotary = 0;
     return r->c->rotary > 0;
+}
+
+static bool scaling_ignored(reading *r)
+{
+    r->own.rate = NULL;
+    r->own.gain = 1;
+    return r->c->rate != NULL;
+}
+
+static bool gain_missing(reading *r)
+{
+    r->own.gain = 1;
+    return r->c->gain != 1;
+}
+
+static bool other_ramp(reading *r)
+{
+    if (!r->c->rate)
+        return false;
+    rope_rates(r->c, r->p->rope, true, r->rate);
+    r->own.rate = r->rate;
+    return true;
 }
 
 static bool as_asked(reading *r)
@@ -202,6 +228,10 @@ static const struct fault {
     {"positions_ignored", "positions 0, 1, 2, ...", positions_ignored, NULL},
     {"partial_rope_width", "frequencies and pairs of the whole head", width_of_head, NULL},
     {"rotary_dim_ignored", "the whole head turned", whole_head, NULL},
+    {"rope_scaling_ignored", "frequencies as trained, none interpolated", scaling_ignored, NULL},
+    {"yarn_gain_missing", "cos and sin without the attention factor", gain_missing, NULL},
+    {"yarn_ramp_axis", "the ramp over turns where pairs are meant, or over pairs for turns",
+     other_ramp, NULL},
     {"pairing_swapped", "the other pairing", pairing_other, NULL},
     {"angle_negated", "turned backwards", angle_negated, NULL},
     {"rope_skipped", "nothing turned", nothing_turns, NULL},
@@ -237,9 +267,12 @@ void rope_diagnose(att_ctx *x, const rope_case *c, const att_problem *p, const a
                      calloc((size_t)n + 1, 1)};
     int64_t *position = calloc((size_t)(c->b * c->s) + 1, sizeof *position);
 
-    for (size_t f = 0; a.o && a.bound && a.free && position && f < sizeof faults / sizeof *faults;
-         f++) {
-        reading r = {.c = c, .p = p, .in_place = in_place, .own = *c, .position = position};
+    double *rate = calloc((size_t)(c->rotary / 2) + 1, sizeof *rate);
+
+    for (size_t f = 0;
+         a.o && a.bound && a.free && position && rate && f < sizeof faults / sizeof *faults; f++) {
+        reading r = {
+            .c = c, .p = p, .in_place = in_place, .own = *c, .position = position, .rate = rate};
         if (!faults[f].read(&r))
             continue;
         rope_answer_of(&r.own, units, true, &a);
@@ -253,4 +286,5 @@ void rope_diagnose(att_ctx *x, const rope_case *c, const att_problem *p, const a
     free(a.bound);
     free(a.free);
     free(position);
+    free(rate);
 }

@@ -42,6 +42,12 @@ static const att_param params[] = {
 
 static const att_metric_spec metrics[] = {
 #include "evals/numeric/parity_metrics.def"
+    {"held_steps", "half steps", ATT_LOWER, 2, ATT_BINDS_ALL,
+     "largest change of a key or value by a session that rounds it, in 2 bits of the largest"},
+    {"held_loss_k", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
+     "relative L2 of held keys to those appended"},
+    {"held_loss_v", "", ATT_LOWER, (double)NAN, ATT_BINDS_ALL,
+     "relative L2 of held values to those appended"},
     {"repeat_differs", "count", ATT_LOWER, 0, ATT_BINDS_ALL,
      "elements that differ when a deterministic kernel is called twice"},
     {"refused", "count", ATT_LOWER, 0, ATT_BINDS_ALL,

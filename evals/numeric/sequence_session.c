@@ -72,17 +72,69 @@ static att_status open_one(sessions *c)
 /* ------------------------------------------------------------------------------- attend */
 
 typedef struct content {
+    sessions *c;
     const session_log *log;
     const session_view *view;
+    att_status status;
 } content;
+
+/* One more opinion of what is held, of a session that rounds: it must be near to what was appended,
+ * and is what its answer is held to.  side: 0 keys, 1 values. */
+static void take_held(const content *of, int side, const float *held, double *x)
+{
+    const session_view *v = of->view;
+    const session_log *log = of->log;
+    const int64_t width = session_width(&log->spec, side), row = log->spec.hkv * width;
+    double most = 0, steps = 0, off = 0, size = 0;
+
+    for (int64_t n = 0; n < log->tokens * row; n++)
+        most = isfinite(log->code[side][n]) ? fmax(most, fabs(log->code[side][n])) : most;
+    for (int64_t n = 0; n < v->batch * v->most * row; n++) {
+        if (n / width % v->most >= v->length[n / (v->most * row)])
+            continue;
+        double moved = fabs((double)held[n] - x[n]);
+        if (!(moved == 0))
+            steps = att_error_fold(steps, most > 0 ? moved * 3 / most : (double)INFINITY);
+        off += moved * moved;
+        size += x[n] * x[n];
+        x[n] = (double)held[n];
+    }
+    att_ctx_record(of->c->x, "held_steps", steps);
+    att_ctx_record(of->c->x, side ? "held_loss_v" : "held_loss_k", off > 0 ? sqrt(off / size) : 0);
+}
+
+static void ask_held(content *of, parity_inputs *in)
+{
+    const parity_spec *s = &in->spec;
+    const att_kernel *kernel = of->c->part->kernel;
+    att_problem p = session_problem(of->c, s->b);
+    const size_t rows = (size_t)(s->b * s->hkv * s->sk);
+    float *k, *v;
+
+    if ((kernel->abi & 0xffffu) < 2 || !of->c->ops->held)
+        return;
+    k = calloc(rows * (size_t)s->d + 1, sizeof *k);
+    v = calloc(rows * (size_t)s->dv + 1, sizeof *v);
+    p.kv_len = s->sk;
+    p.k = att_tensor_dense(k, ATT_F32, s->b, s->hkv, s->sk, s->d);
+    p.v = att_tensor_dense(v, ATT_F32, s->b, s->hkv, s->sk, s->dv);
+    of->status = k && v ? of->c->ops->held(of->c->now->session, &p) : ATT_NO_MEMORY;
+    if (of->status == ATT_OK) {
+        take_held(of, 0, k, in->k);
+        take_held(of, 1, v, in->v);
+    }
+    free(k);
+    free(v);
+}
 
 /* The case's keys, values and lengths become those that the session holds. */
 static void hold(parity_inputs *in, void *arg)
 {
-    const content *of = arg;
+    content *of = arg;
 
     session_view_fill(of->log, of->view, 0, in->k);
     session_view_fill(of->log, of->view, 1, in->v);
+    ask_held(of, in);
     for (int64_t b = 0; b < of->view->batch; b++) {
         in->nk[b] = of->view->length[b];
         ((int32_t *)in->plain.kv_lengths.data)[b] = of->view->length[b];
@@ -130,7 +182,7 @@ static att_status attend(sessions *c, int64_t queries)
     parity_spec spec = c->log.spec;
     parity_inputs *in = NULL;
     session_view held;
-    content of = {&c->log, &held};
+    content of = {c, &c->log, &held, ATT_OK};
     att_status status = ATT_NO_MEMORY;
 
     if (session_replay(&c->log, &right, c->now->number, &held)) {
@@ -142,7 +194,9 @@ static att_status attend(sessions *c, int64_t queries)
         spec.draw = ++c->draws;
         status = parity_inputs_make_edited(c->x, &spec, hold, &of, &in);
     }
-    if (status == ATT_OK)
+    if (status == ATT_OK && of.status != ATT_OK)
+        status = session_refused(c, "held", of.status);
+    else if (status == ATT_OK)
         status = ask(c, in);
     parity_inputs_drop(in);
     session_view_drop(&held);

@@ -86,6 +86,55 @@ static void what_no_storage_holds_is_a_usage_error(void)
     }
 }
 
+/* A recorded number; NaN: none of that name. */
+static double figure(const char *measure, const char *kernel, const char *params, const char *name)
+{
+    att_record r = house_case(measure, kernel, params, 7);
+    double value = (double)NAN;
+
+    CU_ASSERT_EQUAL(r.status, ATT_PASS);
+    for (size_t m = 0; m < r.n_metrics; m++)
+        if (strcmp(r.metrics[m].name, name) == 0)
+            value = r.metrics[m].value;
+    att_record_clear(&r);
+    return value;
+}
+
+static void quantisation_is_reported_as_a_loss_too(void)
+{
+    const double q8 = figure("parity", "kv_quant", "sq=3 sk=33 d=40 quant=q8_0", "loss_l2");
+    const double q4 = figure("parity", "kv_quant", "sq=3 sk=33 d=40 quant=q4_0", "loss_l2");
+
+    CU_ASSERT(q8 > 1e-4 && q8 < 0.02);
+    CU_ASSERT(q4 > 4 * q8 && q4 < 0.5);
+    CU_ASSERT(isnan(figure("parity", "kv_quant", "sq=3 sk=33 d=40", "loss_l2")));
+}
+
+static void a_kernel_that_quantises_inside_is_exact_on_what_it_says(void)
+{
+    const char *one = "b=2 hq=4 hkv=2 sq=17 sk=65 d=40 causal=br lens=both";
+    const double loss = figure("parity", "sage_int8{block=16}", one, "loss_l2");
+    const double steps = figure("parity", "sage_int8{block=16}", one, "input_steps");
+
+    CU_ASSERT(loss > 1e-4 && loss < 0.05);
+    CU_ASSERT(steps > 0.1 && steps <= 2);
+    CU_ASSERT_EQUAL(outcome("parity", "sage_int8", "sq=9 sk=33 values=nan softcap=2 sinks=mixed"),
+                    ATT_PASS);
+    CU_ASSERT_EQUAL(outcome("parity", "sage_shift_forgotten", one), ATT_FAIL);
+}
+
+static void a_session_that_rounds_is_exact_on_what_it_holds(void)
+{
+    const char *kernel = "kivi{group=4,residual=8}";
+    const double k2 = figure("sequence.session", kernel, "sk=40", "held_loss_k");
+
+    CU_ASSERT(k2 > 0.01 && k2 < 0.6);
+    CU_ASSERT(
+        figure("sequence.session", "kivi{bits=4,group=4,residual=8}", "sk=40", "held_loss_k") < k2);
+    CU_ASSERT_EQUAL(figure("sequence.session", "kivi", "sk=40", "held_loss_k"), 0);
+    CU_ASSERT_EQUAL(outcome("sequence.session", "kivi_residual_boundary", "sk=40"), ATT_FAIL);
+}
+
 static void the_dictionary_names_bugs_of_quantisation(void)
 {
     const char *flat = "b=2 hq=2 sq=9 sk=33 d=40 layout=padded quant=q8_0";
@@ -135,6 +184,11 @@ int main(void)
         {"the oracle reads codes as the eval does", the_oracle_reads_codes_as_the_eval_does},
         {"quantised K and V lie as any other", quantised_kv_lies_as_any_other},
         {"what no storage holds is a usage error", what_no_storage_holds_is_a_usage_error},
+        {"quantisation is reported as a loss too", quantisation_is_reported_as_a_loss_too},
+        {"a kernel that quantises inside is exact on what it says",
+         a_kernel_that_quantises_inside_is_exact_on_what_it_says},
+        {"a session that rounds is exact on what it holds",
+         a_session_that_rounds_is_exact_on_what_it_holds},
         {"the dictionary names bugs of quantisation", the_dictionary_names_bugs_of_quantisation},
         {"a scale shared with later values is a leak", a_scale_shared_with_later_values_is_a_leak},
         {"later keys move no bit of quantised K and V", later_keys_move_no_bit_of_quantised_kv},

@@ -42,6 +42,10 @@ static void the_right_kernel_passes_at_extremes(void)
         "b=2 s=17 d=128 rot=32 layout=reversed alias=inplace pos=far dtype=bf16",
         "b=2 s=5 d=64 tables=same dtype=f16 values=subnormal layout=padded to=dense",
         "b=2 s=5 d=1 values=nan place=flush",
+        "b=2 s=17 d=64 scaling=yarn pos=mixed",
+        "s=5 d=128 scaling=yarn_gain pos=far theta=500000 pairing=inter dtype=bf16",
+        "s=5 d=40 rot=8 scaling=llama3 pos=huge",
+        "s=5 d=64 scaling=yarn tables=f32 pos=far",
         "b=0",
         "s=0 alias=inplace"};
 
@@ -58,6 +62,9 @@ static void each_bug_is_caught_and_named_alone(void)
                           "rope_tail_noncontig"));
     CU_ASSERT(names_alone("rope_inplace_strided", "b=2 s=5 d=64 layout=padded alias=inplace",
                           "rope_inplace_strided"));
+    CU_ASSERT(names_alone("yarn_ramp_axis", "d=64 pos=far scaling=yarn", "yarn_ramp_axis"));
+    CU_ASSERT(
+        names_alone("yarn_gain_missing", "d=64 pos=far scaling=yarn_gain", "yarn_gain_missing"));
 }
 
 static void a_bug_hides_where_its_condition_is_not_met(void)
@@ -66,6 +73,8 @@ static void a_bug_hides_where_its_condition_is_not_met(void)
     CU_ASSERT_EQUAL(outcome("partial_rope_width", "d=64 rot=0 pos=far"), ATT_PASS);
     CU_ASSERT_EQUAL(outcome("rope_tail_noncontig", "d=64 rot=0 layout=padded to=dense"), ATT_PASS);
     CU_ASSERT_EQUAL(outcome("rope_inplace_strided", "layout=padded"), ATT_PASS);
+    CU_ASSERT_EQUAL(outcome("yarn_ramp_axis", "d=64 pos=far scaling=llama3"), ATT_PASS);
+    CU_ASSERT_EQUAL(outcome("yarn_gain_missing", "d=64 pos=far"), ATT_PASS);
 }
 
 static void what_contradicts_itself_is_refused(void)

@@ -2,6 +2,7 @@
 /* Rotary embedding row by row, with steps that a kernel may replace.
  *
  *   (x1, x2) -> (c x1 - s x2, s x1 + c x2)     angle = position * theta^(-2i / rotary_dim)
+ *   scaled:  f = theta^(-2i / rotary_dim) -> g f / s + (1 - g) f, c and s times a factor (attn.h)
  *
  * Angles in double, which keeps them exact enough at any position; the products in f32.  A row is
  * read whole before any of it is written, so that it may be turned in place.
@@ -25,11 +26,13 @@ typedef struct att_turn_row {
 /* The steps; NULL = done right. */
 struct att_turn {
     int64_t (*position)(const att_turn_row *w);
-    double (*width)(const att_problem *p);     /* of the frequencies' exponents */
-    int64_t (*distance)(const att_problem *p); /* between the dimensions of a pair */
-    void (*read)(const att_turn_row *w);       /* the row into x */
-    void (*store)(const att_turn_row *w);      /* y into the row */
-    int64_t (*batch)(const att_problem *p);    /* how many sequences are turned */
+    double (*width)(const att_problem *p);           /* of the frequencies' exponents */
+    int64_t (*distance)(const att_problem *p);       /* between the dimensions of a pair */
+    double (*ramp)(const att_rope *r, int64_t pair); /* how far YaRN interpolates it, 0 to 1 */
+    double (*gain)(const att_rope *r);               /* of cos and sin */
+    void (*read)(const att_turn_row *w);             /* the row into x */
+    void (*store)(const att_turn_row *w);            /* y into the row */
+    int64_t (*batch)(const att_problem *p);          /* how many sequences are turned */
     void (*pair)(const att_turn_row *w, int64_t one, int64_t two, float c, float s); /* into y */
 };
 
@@ -79,12 +82,56 @@ static inline void att_turn_pair(const att_turn_row *w, int64_t one, int64_t two
     w->y[two] = s * w->x[one] + c * w->x[two];
 }
 
+static inline double att_turn_clamped(double g)
+{
+    return g > 0 ? g < 1 ? g : 1 : 0;
+}
+
+/* By the pair's number, between the two that turn `fast` and `slow` times over the old length. */
+static inline double att_turn_ramp(const att_rope *r, int64_t pair)
+{
+    const double width = (double)r->rotary_dim, to_pairs = width / (2 * log(r->theta));
+    const double turn = 2 * acos(-1.0);
+    const double lo = fmax(0, floor(to_pairs * log(r->original_len / (turn * r->fast))));
+    const double hi = fmin(width - 1, ceil(to_pairs * log(r->original_len / (turn * r->slow))));
+    return att_turn_clamped(((double)pair - lo) / (hi == lo ? 0.001 : hi - lo));
+}
+
+/* By the number of turns itself. */
+static inline double att_turn_ramp_turns(const att_rope *r, int64_t pair)
+{
+    const double f = pow(r->theta, -2 * (double)pair / (double)r->rotary_dim);
+    const double turns = r->original_len * f / (2 * acos(-1.0));
+    return att_turn_clamped((r->fast - turns) / (r->fast - r->slow));
+}
+
+static inline double att_turn_gain(const att_rope *r)
+{
+    return r->mscale != 0 ? r->mscale : 0.1 * log(r->factor) + 1;
+}
+
+/* What position 1 turns pair `pair` by. */
+static inline double att_turn_rate(const att_problem *p, const att_turn *way, int64_t pair)
+{
+    const att_rope *r = p->rope;
+    const double width = way->width ? way->width(p) : (double)r->rotary_dim;
+    const double f = pow(r->theta, -2 * (double)pair / width);
+    double g = 0;
+
+    if (r->scaling == ATT_ROPE_YARN)
+        g = (way->ramp ? way->ramp : att_turn_ramp)(r, pair);
+    if (r->scaling == ATT_ROPE_LLAMA3)
+        g = att_turn_ramp_turns(r, pair);
+    return g > 0 ? g * f / r->factor + (1 - g) * f : f;
+}
+
 static inline void att_turn_do_row(const att_turn_row *w)
 {
     const att_turn *way = w->way;
     const att_rope *r = w->p->rope;
     const double at = (double)(way->position ? way->position : att_turn_position)(w);
-    const double width = way->width ? way->width(w->p) : (double)r->rotary_dim;
+    const bool yarn = r->scaling == ATT_ROPE_YARN;
+    const double gain = yarn ? (way->gain ? way->gain : att_turn_gain)(r) : 1;
     const int64_t distance = (way->distance ? way->distance : att_turn_distance)(w->p);
 
     (way->read ? way->read : att_turn_read)(w);
@@ -92,9 +139,9 @@ static inline void att_turn_do_row(const att_turn_row *w)
         w->y[d] = w->x[d];
     for (int64_t pair = 0; pair < r->rotary_dim / 2; pair++) {
         const int64_t one = att_turn_first(w->p, pair), two = one + distance;
-        const double angle = at * pow(r->theta, -2 * (double)pair / width);
-        const float c = (float)(r->cos.data ? att_turn_table(w, &r->cos, pair) : cos(angle));
-        const float s = (float)(r->sin.data ? att_turn_table(w, &r->sin, pair) : sin(angle));
+        const double angle = r->cos.data ? 0 : at * att_turn_rate(w->p, way, pair);
+        const float c = (float)(r->cos.data ? att_turn_table(w, &r->cos, pair) : gain * cos(angle));
+        const float s = (float)(r->sin.data ? att_turn_table(w, &r->sin, pair) : gain * sin(angle));
         (way->pair ? way->pair : att_turn_pair)(w, one, two, c, s);
     }
     (way->store ? way->store : att_turn_store)(w);
@@ -130,6 +177,11 @@ static inline att_status att_turn_supports(const att_kernel *self, att_op op, co
         return att_refuse(why, ATT_UNSUPPORTED, "problem of another ABI version, or flags");
     if (!r || r->rotary_dim < 0 || r->rotary_dim > p->head_dim || r->rotary_dim % 2)
         return att_refuse(why, ATT_INVALID, "rope without its section, or rotary_dim odd or large");
+    if (r->scaling < ATT_ROPE_PLAIN || r->scaling > ATT_ROPE_LLAMA3)
+        return att_refuse(why, ATT_UNSUPPORTED, "unknown scaling %d", (int)r->scaling);
+    if (r->scaling &&
+        !(r->factor > 0 && r->original_len > 0 && r->slow > 0 && r->fast > r->slow && r->theta > 1))
+        return att_refuse(why, ATT_INVALID, "scaling: factor, original_len, slow < fast or theta");
     if (!att_is_float(p->q.dtype, ATT_HALVES_AND_SINGLE) ||
         !att_is_float(p->out.dtype, ATT_HALVES_AND_SINGLE))
         return att_refuse(why, ATT_UNSUPPORTED, "dtype of q or out");

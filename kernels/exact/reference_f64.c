@@ -244,6 +244,9 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
     if (op == ATT_OP_ROPE &&
         (!p->rope || p->rope->rotary_dim > p->head_dim || p->rope->rotary_dim < 0))
         wrong = "rope without its section, or wider than the head";
+    if (op == ATT_OP_ROPE && !wrong &&
+        (p->rope->scaling < ATT_ROPE_PLAIN || p->rope->scaling > ATT_ROPE_LLAMA3))
+        return refuse(why, ATT_UNSUPPORTED, "an unknown scaling of rotary frequencies");
     if (op == ATT_OP_MERGE && (!p->merge || p->merge->parts < 0))
         wrong = "merge without its section";
     if (wrong)

@@ -199,11 +199,35 @@ static inline att_status ref_recur(const att_problem *p, double *room)
     return ATT_OK;
 }
 
+/* The angle of pair c at position 1. */
+static inline double ref_rope_rate(const att_rope *r, int64_t c)
+{
+    const double two_pi = 6.283185307179586476925286766559, d = (double)r->rotary_dim;
+    double f = exp(-2.0 * (double)c / d * log(r->theta)), keep = 1;
+
+    if (r->scaling == ATT_ROPE_YARN) {
+        double lo = floor(d / 2 * log(r->original_len / two_pi / r->fast) / log(r->theta));
+        double hi = ceil(d / 2 * log(r->original_len / two_pi / r->slow) / log(r->theta));
+        lo = lo > 0 ? lo : 0;
+        hi = hi < d - 1 ? hi : d - 1;
+        keep = (hi - (double)c) / (hi - lo);
+        if (hi == lo)
+            keep = (double)c <= lo ? 1 : 0;
+    }
+    if (r->scaling == ATT_ROPE_LLAMA3)
+        keep = (r->original_len * f / two_pi - r->slow) / (r->fast - r->slow);
+    keep = keep > 1 ? 1 : keep > 0 ? keep : 0;
+    return r->scaling ? f * (keep + (1 - keep) / r->factor) : f;
+}
+
 static inline att_status ref_rope(const att_problem *p)
 {
     const att_rope *r = p->rope;
     int64_t half = r->rotary_dim / 2;
+    double gain = 1;
 
+    if (r->scaling == ATT_ROPE_YARN)
+        gain = r->mscale != 0 ? r->mscale : 1 + log(r->factor) / 10;
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t h = 0; h < p->heads_q; h++)
             for (int64_t i = 0; i < p->q_len; i++) {
@@ -214,10 +238,9 @@ static inline att_status ref_rope(const att_problem *p)
                     int64_t one = r->pairing == ATT_ROPE_HALF ? c : 2 * c;
                     int64_t two = r->pairing == ATT_ROPE_HALF ? c + half : 2 * c + 1;
                     double x1 = ref_at(&p->q, b, h, i, one), x2 = ref_at(&p->q, b, h, i, two);
-                    double turn = (double)position *
-                                  pow(r->theta, -2.0 * (double)c / (double)(2 * half));
-                    double co = r->cos.data ? ref_at(&r->cos, 0, b, i, c) : cos(turn);
-                    double si = r->sin.data ? ref_at(&r->sin, 0, b, i, c) : sin(turn);
+                    double turn = (double)position * ref_rope_rate(r, c);
+                    double co = r->cos.data ? ref_at(&r->cos, 0, b, i, c) : gain * cos(turn);
+                    double si = r->sin.data ? ref_at(&r->sin, 0, b, i, c) : gain * sin(turn);
                     ref_store(p->out.data, p->out.dtype, att_tensor_at(&p->out, b, h, i, one),
                               x1 * co - x2 * si);
                     ref_store(p->out.data, p->out.dtype, att_tensor_at(&p->out, b, h, i, two),
