@@ -382,7 +382,7 @@ typedef struct att_session att_session; /* the kernel's own */
 typedef struct att_kernel att_kernel;
 
 /* A KV cache under test (ATT_OP_SESSION); what each step is handed and must do stands at the end of
- * this header.  rollback, fork and held may be NULL: not offered. */
+ * this header.  rollback and fork may be NULL: not offered. */
 typedef struct att_session_ops {
     att_status (*open)(const att_kernel *self, const att_problem *p, const att_scratch *s,
                        att_session **out);
@@ -393,7 +393,7 @@ typedef struct att_session_ops {
     void (*close)(att_session *session);
     /* Which keys each row of the last attend saw: allowed[((b*Hq + h)*n + i)*len + j], len the
      * longest length, j a token's position.  NULL: all that causality and window leave. */
-    att_status (*held)(const att_session *session, uint8_t *allowed);
+    att_status (*seen)(const att_session *session, uint8_t *allowed); /* minor 2; may be NULL */
     att_status (*held)(const att_session *session, const att_problem *p); /* minor 2; may be NULL */
 } att_session_ops;
 
@@ -524,8 +524,7 @@ static inline int64_t att_tensor_at(const att_tensor *t, int64_t i0, int64_t i1,
  * - rollback keeps the first `length` tokens of each sequence that has more.  With a window it may
  *   be refused (UNSUPPORTED) where a sequence has held more than length + q_len tokens since it was
  *   last empty; to 0, and without a window, never.
- *   One that evicts (held) may refuse any but to 0.
- * - fork: another session that holds the same; nothing done to one is seen by the other. */
+ *   One that evicts (seen) may refuse any but to 0.
  * - fork: another session that holds the same; nothing done to one is seen by the other.
  * - held, of a session that rounds what it keeps: k and v f32 [B,Hkv,kv_len,D], kv_len the longest
  *   length, filled with what the next attend reads. */
