@@ -99,7 +99,7 @@ static inline void ref_mix_forget(const ref_mixing *m)
         for (int64_t h = 0; h < p.heads_q; h++)
             for (int64_t i = 0; i < p.q_len; i++)
                 for (int64_t j = 0; j < p.kv_len; j++, to++) {
-                    ref_sequence s;
+                    ref_sequence s = {0};
                     ref_sum sum = {0, 0};
                     ref_sequence_of(m->p, b, &s);
                     int64_t at = ref_query_position(m->p, &s, i);
