@@ -43,7 +43,9 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
     double keys = 0;
     (void)self, (void)params;
 
-    att_flash_cost(p, &flash, 1.0, out);
+    const att_status status = att_flash_cost(p, &flash, out);
+    if (status)
+        return status;
     for (int64_t a = 0; a < p->batch; a++) {
         const att_seq leader = att_seq_of(p, a);
         int64_t most = 0;

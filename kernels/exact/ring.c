@@ -92,7 +92,9 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
 {
     const att_flash flash = {.keep = ATT_KEEP_ALL, .parts = 1};
     (void)self, (void)params;
-    att_flash_cost(p, &flash, 1.0, out);
+    const att_status status = att_flash_cost(p, &flash, out);
+    if (status)
+        return status;
     out->flops_executed = out->flops_useful;
     return ATT_OK;
 }

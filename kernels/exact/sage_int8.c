@@ -37,10 +37,13 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
     double keys = 0;
     (void)self, (void)params;
 
-    att_flash_cost(p, &flash, 1.0, out);
+    const att_status status = att_flash_cost(p, &flash, out);
+    if (status)
+        return status;
     out->flops_executed = out->flops_useful;
     for (int64_t b = 0; b < p->batch; b++) /* the pass that finds means and scales reads all of k */
         keys += (double)att_seq_of(p, b).kv_len;
+    out->k_rows = keys * (double)p->heads_kv;
     out->kv_bytes_read = fmax(out->kv_bytes_read,
                               keys * (double)p->heads_kv * d * (double)att_dtype_size(p->k.dtype));
     return ATT_OK;
