@@ -94,6 +94,7 @@ static bool is_found_elsewhere(const char *kernel)
         "use_after_free",       "group_size_forgotten", "kv_recopied_per_token",
         "dequant_buffers_grow", "block_table_overrun",  "past_overread",
         "window_masked_only",   "blocks_masked_only", /* cost */
+        "cascade_unweighted",                         /* cascade */
         "grid_65535",           "stale_scale_plan",   /* calls in sequence */
         "stale_custom_mask",    "dangling_scale",       "future_leak_by_scale" /* laws */,
         "favor_two_projections" /* converge */};

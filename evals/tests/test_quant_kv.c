@@ -112,7 +112,7 @@ static void quantisation_is_reported_as_a_loss_too(void)
 
 static void a_kernel_that_quantises_inside_is_exact_on_what_it_says(void)
 {
-    const char *one = "b=2 hq=4 hkv=2 sq=17 sk=65 d=40 causal=br lens=both";
+    const char *one = "b=3 hq=4 hkv=2 sq=17 sk=65 d=40 causal=br lens=both";
     const double loss = figure("parity", "sage_int8{block=16}", one, "loss_l2");
     const double steps = figure("parity", "sage_int8{block=16}", one, "input_steps");
 
