@@ -106,7 +106,8 @@ static att_status use_of(att_ctx *x, const resources_shape *shape, resources_use
 
 /* ------------------------------------------------------------------------------- keys */
 
-/* Rows that the kernel declares to read, a key/value head; NAN = it declares nothing. */
+/* Rows of K or of V that the kernel declares to touch, a key/value head, or reads in bytes of both;
+ * NAN = it declares nothing. */
 static double declared(att_ctx *x, const resources_shape *s)
 {
     const att_variant_part *part = att_ctx_variant(x)->part;
@@ -114,8 +115,11 @@ static double declared(att_ctx *x, const resources_shape *s)
     resources_inputs in;
     double rows = (double)NAN;
 
-    if (resources_make(x, s, &in) == ATT_OK)
-        rows = att_cost_of(part->kernel, &in.p, part->values).kv_bytes_read / row / (double)s->hkv;
+    if (resources_make(x, s, &in) == ATT_OK) {
+        const att_cost cost = att_cost_of(part->kernel, &in.p, part->values);
+        const double most = fmax(cost.k_rows, cost.v_rows);
+        rows = (most > 0 ? most : cost.kv_bytes_read / row) / (double)s->hkv;
+    }
     resources_drop(&in);
     return rows;
 }

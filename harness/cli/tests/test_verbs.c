@@ -206,7 +206,8 @@ static void a_track_stands_for_its_evals(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(numeric.out, " parity topk"));
     CU_ASSERT_PTR_NOT_NULL(strstr(numeric.out, " laws topk"));
     CU_ASSERT_PTR_NOT_NULL(strstr(numeric.out, " sequence.calls topk"));
-    CU_ASSERT_STRING_EQUAL(numeric.out, all.out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(all.out, " cost."));
+    CU_ASSERT_PTR_NULL(strstr(numeric.out, " cost."));
     CU_ASSERT_PTR_NULL(strstr(probes.out, " parity "));
     answer_drop(&all);
     answer_drop(&numeric);
