@@ -98,6 +98,7 @@ static void judge_sums(att_ctx *x, const cost_call *c)
     const bool exact = c->cost.v_run == 0 && c->k.apart && !c->twice;
     const double k = (double)cost_side_count(&c->k) * c->k.bytes;
     const double v = c->v.shared ? 0 : (double)cost_side_count(&c->v) * c->v.bytes;
+    double whole = k; /* of K: who scores by some channels reads the rest of a row only to use it */
     double rows = 0, most = 0, most_bytes = 0; /* of V; of either, times their queries */
 
     for (int64_t b = 0; b < s->b; b++)
@@ -110,10 +111,12 @@ static void judge_sums(att_ctx *x, const cost_call *c)
                 most += seen_k || seen_v ? queries : 0;
                 most_bytes += queries * ((seen_k ? c->k.bytes : 0) + (seen_v ? c->v.bytes : 0));
             }
+    for (int64_t r = 0; c->want && c->cost.k_rows >= 0 && r < c->k.rows; r++)
+        whole -= c->k.seen[r] && !c->want[r] ? c->k.bytes : 0;
     const double least = fmax(c->n_pairs, c->k.apart ? rows : 0);
     double keys = over(least, c->cost.keys_read), bytes = 0;
     keys += exact ? over(c->cost.keys_read, fmax(most, rows)) : 0;
-    bytes = c->k.apart ? over(k + v, c->cost.kv_bytes_read) : 0;
+    bytes = c->k.apart ? over(whole + v, c->cost.kv_bytes_read) : 0;
     bytes += exact ? over(c->cost.kv_bytes_read, fmax(most_bytes, k + v)) : 0;
     att_ctx_record(x, "keys_off", isnan(c->cost.keys_read) ? (double)NAN : keys);
     att_ctx_record(x, "bytes_off", isnan(c->cost.kv_bytes_read) ? (double)NAN : bytes);
