@@ -147,13 +147,51 @@ static inline void att_part_tile(const att_parts *w, const att_part_rows *r, int
         }
 }
 
+/* The least run that holds every key that rows i0 .. i1 may reach. */
+static inline att_run att_part_reach(const att_rules *rules, const att_seq *s, int64_t i0,
+                                     int64_t i1)
+{
+    att_run all = {s->kv_len, 0};
+
+    for (int64_t i = i0; i < i1; i++) {
+        const att_row row = att_row_of(rules, s, 0, i);
+        if (row.lo < row.hi)
+            all = (att_run){att_min(all.lo, row.lo), att_max(all.hi, row.hi)};
+    }
+    return all;
+}
+
+/* Marks the tiles of keys from .. to that att_part_span reads for rows i0 .. i1; how many keys. */
+static inline int64_t att_part_mark(const att_rules *rules, const att_seq *s, int64_t i0,
+                                    int64_t i1, int64_t from, int64_t to, int32_t *marks)
+{
+    const att_run reach = att_part_reach(rules, s, i0, i1);
+    const int64_t last = att_min(to, reach.hi);
+    int64_t keys = 0;
+
+    for (int64_t j = att_max(from, reach.lo); j < last; j += ATT_PART_KEYS) {
+        const int64_t end = att_min(last, j + ATT_PART_KEYS);
+        bool met = false;
+        for (int64_t i = i0; i < i1 && !met; i++) {
+            const att_row row = att_row_of(rules, s, 0, i);
+            met = row.lo < end && row.hi > j;
+        }
+        att_mark(marks, j, met ? end : j);
+        keys += met ? end - j : 0;
+    }
+    return keys;
+}
+
 /* Rows r over keys from .. to. */
 static inline void att_part_span(const att_parts *w, const att_part_rows *r, int side, int64_t slot,
                                  int64_t from, int64_t to)
 {
-    for (int64_t j = from; j < to; j += ATT_PART_KEYS) {
+    const att_run reach = att_part_reach(&w->rules, &r->seq, r->i0, r->i1);
+    const int64_t last = att_min(to, reach.hi);
+
+    for (int64_t j = att_max(from, reach.lo); j < last; j += ATT_PART_KEYS) {
         bool read = false;
-        att_part_tile(w, r, side, slot, j, att_min(ATT_PART_KEYS, to - j), &read);
+        att_part_tile(w, r, side, slot, j, att_min(ATT_PART_KEYS, last - j), &read);
     }
 }
 

@@ -91,11 +91,33 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     const att_flash flash = {.keep = ATT_KEEP_ALL, .parts = 1};
-    (void)self, (void)params;
-    const att_status status = att_flash_cost(p, &flash, out);
+    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
+    const double kv = (double)p->heads_kv;
+    const int64_t ranks = params[0].i;
+    double rows = 0, read = 0;
+    int32_t *marks = att_marks(p);
+    const att_status status = marks ? att_flash_cost(p, &flash, out) : ATT_NO_MEMORY;
+
+    (void)self;
+    for (int64_t b = 0; b < p->batch && status == ATT_OK; b++) {
+        const att_seq s = att_seq_of(p, b);
+        const int64_t own = att_ceil_div(s.q_len, ranks), keys = att_ceil_div(s.kv_len, ranks);
+        for (int64_t n = 0; n < ranks * ranks; n++) {
+            const int64_t first = n / ranks * own, from = n % ranks * keys;
+            read += (double)att_part_mark(&rules, &s, att_min(first, s.q_len),
+                                          att_min(first + own, s.q_len), from,
+                                          att_min(from + keys, s.kv_len), marks);
+        }
+        rows += (double)att_marked(marks, p->kv_len);
+    }
+    free(marks);
     if (status)
         return status;
+    out->keys_read = fmax(out->keys_read, rows * kv);
     out->flops_executed = out->flops_useful;
+    out->kv_bytes_read = read * kv * att_row_bytes(p);
+    out->k_rows = out->v_rows = rows * kv;
+    out->v_run = 0;
     return ATT_OK;
 }
 
