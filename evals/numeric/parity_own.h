@@ -24,21 +24,21 @@ att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *
 /* --- parity_select_far.c: of kNN memories, which keep near keys and the best of the others. */
 att_status parity_check_far(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
 
-/* --- parity_choice.c: keys chosen by a score.  One row's scores in f64, and what a kernel's may be
+/* --- parity_tally.c: keys chosen by a score.  One row's scores in f64, and what a kernel's may be
  * off by; what all rows' choices come to; and the value of a kernel's INT parameter, -1 = it has
  * none of that name. */
 typedef struct parity_scores {
     int64_t n;
     double *s, *err; /* [n] */
 } parity_scores;
-typedef struct parity_choice {
+typedef struct parity_tally {
     double gap;
     int64_t missing, over;
-} parity_choice;
+} parity_tally;
 /* A row of which `kept` should be the k largest of those it `may` choose from. */
-void parity_choice_add(parity_choice *c, const parity_scores *r, int64_t k, const uint8_t *may,
+void parity_scores_add(parity_tally *c, const parity_scores *r, int64_t k, const uint8_t *may,
                        const uint8_t *kept);
-void parity_choice_record(att_ctx *x, const parity_choice *c);
+void parity_tally_record(att_ctx *x, const parity_tally *c);
 int64_t parity_value(const att_variant_part *part, const char *name);
 
 /* --- parity_select_index.c: of kernels that read an index section.  p: the call's problem. */

@@ -108,7 +108,7 @@ static void score(const indexer *x, const double *q, const double *w, const doub
 /* All heads of a row against its scores; *apart: pairs that a head keeps and the first does not, or
  * the other way. */
 static void check_rows(const parity_inputs *in, const parity_inputs *own, const indexer *x,
-                       int64_t k, double u, parity_scores *r, parity_choice *c, int64_t *apart)
+                       int64_t k, double u, parity_scores *r, parity_tally *c, int64_t *apart)
 {
     const parity_spec *s = &in->spec;
 
@@ -122,7 +122,7 @@ static void check_rows(const parity_inputs *in, const parity_inputs *own, const 
         for (int64_t h = 0; h < s->hq; h++) {
             const int64_t at = ((b * s->hq + h) * s->sq + i) * s->sk;
             const int64_t first = (b * s->hq * s->sq + i) * s->sk;
-            parity_choice_add(c, r, k, in->allowed + at, own->allowed + at);
+            parity_scores_add(c, r, k, in->allowed + at, own->allowed + at);
             for (int64_t j = 0; j < s->sk; j++)
                 *apart += in->allowed[at + j] && in->allowed[first + j] &&
                           own->allowed[at + j] != own->allowed[first + j];
@@ -135,7 +135,7 @@ att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_pro
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const int64_t k = parity_value(part, "k"), dim = parity_value(part, "dim");
-    parity_choice c = {0};
+    parity_tally c = {0};
     int64_t apart = 0;
     indexer index;
 
@@ -151,7 +151,7 @@ att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_pro
         else
             by_default(in, &index);
         check_rows(in, own, &index, k, u_acc, &r, &c, &apart);
-        parity_choice_record(x, &c);
+        parity_tally_record(x, &c);
         att_ctx_record(x, "select_pattern", (double)apart);
     }
     indexer_drop(&index);

@@ -26,7 +26,7 @@ typedef struct stream {
     int64_t budget, recent, window, pool, rows; /* rows: that vote at once */
     double *p, *mass, *err, *ring, *ring_err;   /* [Skv] [Skv] [Skv] [window][Skv] */
     uint8_t *held, *may;                        /* [Skv] */
-    parity_choice choice;
+    parity_tally choice;
     int64_t broken; /* pairs against the pattern */
 } stream;
 
@@ -136,7 +136,7 @@ static void check_evicted(stream *w, const uint8_t *kept, int64_t next, int64_t 
     }
     for (int64_t j = 0; j < hi; j++) /* of those that could go, this many stay */
         there -= kept[j] && !w->may[j];
-    parity_choice_add(&w->choice, &r, there > 0 ? there : 0, w->may, kept);
+    parity_scores_add(&w->choice, &r, there > 0 ? there : 0, w->may, kept);
 }
 
 static void follow(stream *w, int64_t b, int64_t h0, int64_t group)
@@ -198,7 +198,7 @@ static void observe(stream *w, int64_t b, int64_t h0, int64_t group)
         for (int64_t j = keys; j < hi; j++)
             w->broken += !kept[j];
         const parity_scores r = {.n = keys, .s = w->mass, .err = w->err};
-        parity_choice_add(&w->choice, &r, w->budget - near, row_of(w->in, b, h0, i), kept);
+        parity_scores_add(&w->choice, &r, w->budget - near, row_of(w->in, b, h0, i), kept);
     }
 }
 
@@ -242,7 +242,7 @@ att_status parity_check_stream(att_ctx *x, const parity_inputs *in, const parity
         (votes ? observe : follow)(&w, n / s->hkv, n % s->hkv * group, group);
     }
     if (made) {
-        parity_choice_record(x, &w.choice);
+        parity_tally_record(x, &w.choice);
         att_ctx_record(x, "select_pattern", (double)w.broken);
     }
     void *owned[] = {w.p, w.mass, w.err, w.ring, w.ring_err, w.held, w.may};

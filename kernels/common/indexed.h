@@ -178,11 +178,16 @@ static inline void att_indexed_block(const att_indexed_work *w, int64_t b, int64
             lo = att_min(lo, row[r].lo), hi = att_max(hi, row[r].hi);
         }
         for (int64_t j = lo; j < hi; j++) {
-            att_indexed_key(w, &seq, j, one, k);
-            for (int64_t r = 0; r < rows; r++)
-                if (j >= row[r].lo && j < row[r].hi)
-                    x[r * width + j - row[r].lo] = att_indexed_score(w, q + r * w->heads * w->dim,
-                                                                     weight + r * w->heads, k, h);
+            bool loaded = false;
+            for (int64_t r = 0; r < rows; r++) {
+                if (j < row[r].lo || j >= row[r].hi)
+                    continue;
+                if (!loaded)
+                    att_indexed_key(w, &seq, j, one, k);
+                loaded = true;
+                x[r * width + j - row[r].lo] =
+                    att_indexed_score(w, q + r * w->heads * w->dim, weight + r * w->heads, k, h);
+            }
         }
         for (int64_t r = 0; r < rows; r++) {
             const int64_t n = att_indexed_choose(w, &seq, row + r, row[r].hi - row[r].lo,

@@ -21,7 +21,7 @@ static double gap_of(const parity_scores *r, const uint8_t *may, const uint8_t *
     return errors > 0 ? (r->s[high] - r->s[low]) / errors : (double)INFINITY;
 }
 
-void parity_choice_add(parity_choice *c, const parity_scores *r, int64_t k, const uint8_t *may,
+void parity_scores_add(parity_tally *c, const parity_scores *r, int64_t k, const uint8_t *may,
                        const uint8_t *kept)
 {
     int64_t all = 0, have = 0;
@@ -39,7 +39,7 @@ void parity_choice_add(parity_choice *c, const parity_scores *r, int64_t k, cons
         c->gap = att_error_fold(c->gap, gap_of(r, may, kept));
 }
 
-void parity_choice_record(att_ctx *x, const parity_choice *c)
+void parity_tally_record(att_ctx *x, const parity_tally *c)
 {
     att_ctx_record(x, "select_gap", c->gap);
     att_ctx_record(x, "select_short", (double)c->missing);
