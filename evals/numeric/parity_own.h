@@ -24,7 +24,7 @@ att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *
 /* --- parity_select_far.c: of kNN memories, which keep near keys and the best of the others. */
 att_status parity_check_far(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
 
-/* --- parity_tally.c: keys chosen by a score.  One row's scores in f64, and what a kernel's may be
+/* --- parity_scores.c: keys chosen by a score.  One row's scores in f64, and what a kernel's may be
  * off by; what all rows' choices come to; and the value of a kernel's INT parameter, -1 = it has
  * none of that name. */
 typedef struct parity_scores {
