@@ -216,6 +216,79 @@ static void snapkv_keeps_its_window_and_what_it_votes_for(void)
     rows_hold("snapkv", (att_value[]){{.i = 3}, {.i = 8}, {.i = 1}}, window_and_votes);
 }
 
+/* Far keys are among the best only of what was probed; with every list probed they are the best. */
+static void near_and_no_more_far(const try_problem *t, const try_sequence *s, int64_t b, int64_t h,
+                                 int64_t i, const att_value *v, const uint8_t *kept)
+{
+    const int64_t at = try_position(&t->p, s, b, i);
+    int64_t far = 0;
+
+    for (int64_t j = 0; j < t->p.kv_len; j++) {
+        const bool allowed = try_allowed(&t->p, s, b, h, i, j);
+        if (!allowed || llabs(at - j) < v[1].i) {
+            CU_ASSERT_EQUAL(kept[j], allowed);
+        } else {
+            far += kept[j];
+        }
+    }
+    CU_ASSERT(far <= v[0].i);
+}
+
+static void knn_ivf_is_exact_with_every_list_probed(void)
+{
+    rows_hold("knn_ivf", (att_value[]){{.i = 4}, {.i = 3}, {.i = 4}, {.i = 1}},
+              near_and_no_more_far);
+    rows_hold("knn_ivf", (att_value[]){{.i = 4}, {.i = 3}, {.i = 4}, {.i = 1000}},
+              near_and_best_far);
+    rows_hold("knn_ivf", (att_value[]){{.i = 9}, {.i = 1}, {.i = 64}, {.i = 1000}},
+              near_and_best_far);
+}
+
+/* One token at a time, a session gives what the replay of its trace gives. */
+static void h2o_cache_decodes_what_h2o_replays(void)
+{
+    enum { N = 40, H = 4, G = 2, D = 8 };
+    const try_spec spec = {SHAPE(1, H, G, N, N, D, D), .causal = ATT_CAUSAL_BOTTOM_RIGHT};
+    const att_kernel *whole = try_kernel("h2o"), *steps = try_kernel("h2o_cache");
+    const att_value v[] = {{.i = 9}, {.i = 3}};
+    uint8_t pairs[H * N * N], seen[H * N];
+    float out[H * D];
+    try_problem t;
+    att_host host;
+    att_session *session = NULL;
+
+    try_make(&t, &spec, 5);
+    CU_ASSERT_EQUAL_FATAL(att_host_make(1, &host), ATT_OK);
+    CU_ASSERT_EQUAL(try_call(whole, ATT_OP_SELECT, &t.p, v, &host, pairs), ATT_OK);
+    CU_ASSERT_EQUAL(try_call(whole, ATT_OP_ATTEND, &t.p, v, &host, NULL), ATT_OK);
+    att_problem p = t.p;
+    const att_scratch scratch = {.params = v, .host = &host};
+    p.q_len = 1;
+    p.lse = (att_tensor){0};
+    CU_ASSERT_EQUAL_FATAL(steps->session->open(steps, &p, &scratch, &session), ATT_OK);
+    for (int64_t i = 0; i < N; i++) {
+        att_problem one = p;
+        one.kv_len = 1;
+        one.k.shape[2] = one.v.shape[2] = one.q.shape[2] = 1;
+        one.k.data = (float *)t.p.k.data + att_tensor_at(&t.p.k, 0, 0, i, 0);
+        one.v.data = (float *)t.p.v.data + att_tensor_at(&t.p.v, 0, 0, i, 0);
+        CU_ASSERT_EQUAL(steps->session->append(session, &one), ATT_OK);
+        one.kv_len = i + 1;
+        one.q.data = (float *)t.p.q.data + att_tensor_at(&t.p.q, 0, 0, i, 0);
+        one.out = att_tensor_dense(out, ATT_F32, 1, H, 1, D);
+        CU_ASSERT_EQUAL(steps->session->attend(session, &one), ATT_OK);
+        CU_ASSERT_EQUAL(steps->session->seen(session, seen), ATT_OK);
+        for (int64_t h = 0; h < H; h++) {
+            CU_ASSERT(memcmp(seen + h * (i + 1), pairs + (h * N + i) * N, (size_t)i + 1) == 0);
+            for (int64_t d = 0; d < D; d++)
+                CU_ASSERT_DOUBLE_EQUAL(out[h * D + d], try_get(&t.p.out, 0, h, i, d), 1e-5);
+        }
+    }
+    steps->session->close(session);
+    att_host_drop(&host);
+    try_drop(&t);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -225,6 +298,8 @@ int main(void)
         {"h2o_keeps_recent_keys_and_heavy_hitters", h2o_keeps_recent_keys_and_heavy_hitters},
         {"snapkv_keeps_its_window_and_what_it_votes_for",
          snapkv_keeps_its_window_and_what_it_votes_for},
+        {"knn_ivf_is_exact_with_every_list_probed", knn_ivf_is_exact_with_every_list_probed},
+        {"h2o_cache_decodes_what_h2o_replays", h2o_cache_decodes_what_h2o_replays},
         CU_TEST_INFO_NULL};
     return att_suite_run("memory kernels", tests);
 }
