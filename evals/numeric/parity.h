@@ -187,6 +187,10 @@ att_status parity_ready(att_ctx *x, const parity_spec *spec, att_units *units);
 att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, parity_outputs *o,
                         const att_units *units, bool explain);
 
+/* The same of a session that evicts: on the keys that it says were seen, [B,Hq,Sq,Skv]. */
+att_status parity_judge_seen(att_ctx *x, parity_inputs *in, const att_problem *p,
+                             const uint8_t *seen, parity_outputs *o, const att_units *units);
+
 /* --- parity_layout.c: the contract's position of query i of sequence b. */
 int64_t parity_position(const parity_inputs *in, int64_t b, int64_t i);
 /* Pairs times width: what a case costs. */

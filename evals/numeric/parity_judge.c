@@ -96,6 +96,32 @@ att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, par
     return status;
 }
 
+att_status parity_judge_seen(att_ctx *x, parity_inputs *in, const att_problem *p,
+                             const uint8_t *seen, parity_outputs *o, const att_units *units)
+{
+    parity_inputs own = {0};
+    double illegal = 0;
+
+    parity_outputs_collect(in, p, o);
+    if (!p->lse.data)
+        o->got_lse.data = (free(o->got_lse.data), NULL);
+    att_status status = parity_on_seen(x, in, seen, &own, &illegal);
+    if (status == ATT_OK)
+        status = judge(x, &own, o, units, false);
+    if (status == ATT_OK) {
+        att_ctx_record(x, "select_illegal", illegal);
+        att_ctx_record(x, "redzone", (double)parity_outputs_changed(o));
+    }
+    parity_drop_own(&own);
+    return status;
+}
+
+/* Does the kernel say which keys it kept, of a call or of a session? */
+static bool tells(const att_kernel *k)
+{
+    return k->select || ((k->abi & 0xffffu) >= 2 && k->session && k->session->seen);
+}
+
 att_status parity_ready(att_ctx *x, const parity_spec *spec, att_units *units)
 {
     const att_kernel *kernel = att_ctx_kernel(x);
@@ -109,7 +135,7 @@ att_status parity_ready(att_ctx *x, const parity_spec *spec, att_units *units)
         att_ctx_why(x, "the kernel's declared precision names no float type");
         return ATT_INVALID;
     }
-    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel) &&
+    if (kernel->class_ == ATT_APPROX && !tells(kernel) && !parity_pools(kernel) &&
         !parity_rounds(kernel)) {
         att_ctx_why(x, "approximates without saying which keys it kept (no select)");
         return ATT_UNSUPPORTED;

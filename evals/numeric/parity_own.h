@@ -11,6 +11,9 @@
  * Pairs that are not allowed are added to *illegal and not followed. */
 att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
                               parity_inputs *own, double *illegal);
+/* The same of keys that a session says its rows saw. */
+att_status parity_on_seen(att_ctx *x, const parity_inputs *in, const uint8_t *seen,
+                          parity_inputs *own, double *illegal);
 /* The oracle's answer on K and V heads pooled to the kernel's parameter `groups`. */
 att_status parity_on_pooled(att_ctx *x, const parity_inputs *in, parity_inputs *own);
 /* Does the kernel pool heads, that is, has it a parameter `groups` and no `select`? */

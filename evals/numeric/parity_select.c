@@ -28,6 +28,20 @@ bool parity_room_of_own(const parity_inputs *in, parity_inputs *own)
     return own->allowed && own->out && own->lse;
 }
 
+/* The oracle's answer on own->allowed; what is not allowed is counted, not followed. */
+static att_status answer(att_ctx *x, const parity_inputs *in, parity_inputs *own, double *illegal)
+{
+    const parity_spec *s = &in->spec;
+    const int64_t pairs = s->b * s->hq * s->sq * s->sk;
+
+    for (int64_t i = 0; i < pairs; i++) {
+        *illegal += own->allowed[i] > 1 || (own->allowed[i] && !in->allowed[i]);
+        own->allowed[i] = own->allowed[i] && in->allowed[i];
+    }
+    own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);
+    return att_ctx_oracle(x, ATT_OP_ATTEND, &own->plain);
+}
+
 /* The keys that an approximating kernel says it kept, and the oracle's answer on them. */
 att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_problem *p,
                               parity_inputs *own, double *illegal)
@@ -44,12 +58,18 @@ att_status parity_on_own_keys(att_ctx *x, const parity_inputs *in, const att_pro
         return status;
     for (int64_t i = rows * s->sk; i < rows * s->sk + SPARE; i++)
         *illegal += own->allowed[i] != 0xa5;
-    for (int64_t i = 0; i < rows * s->sk; i++)
-        *illegal += own->allowed[i] > 1 || (own->allowed[i] && !in->allowed[i]);
-    own->plain.mask = att_tensor_dense(own->allowed, ATT_U8, s->b, s->hq, s->sq, s->sk);
-    for (int64_t i = 0; i < rows * s->sk; i++) /* an illegal pair is counted, not followed */
-        own->allowed[i] = own->allowed[i] && in->allowed[i];
-    return att_ctx_oracle(x, ATT_OP_ATTEND, &own->plain);
+    return answer(x, in, own, illegal);
+}
+
+att_status parity_on_seen(att_ctx *x, const parity_inputs *in, const uint8_t *seen,
+                          parity_inputs *own, double *illegal)
+{
+    const parity_spec *s = &in->spec;
+
+    if (!parity_room_of_own(in, own))
+        return ATT_NO_MEMORY;
+    memcpy(own->allowed, seen, (size_t)(s->b * s->hq * s->sq * s->sk));
+    return answer(x, in, own, illegal);
 }
 
 void parity_drop_own(parity_inputs *own)

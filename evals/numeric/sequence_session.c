@@ -167,9 +167,10 @@ static att_status ask(sessions *c, parity_inputs *in)
         status = session_refused(c, "attend", status);
         goto done;
     }
-    status = parity_judge(c->x, in, &p, &o, &c->units, false);
+    status = session_evicts(c) ? session_judge_seen(c, in, &p, &o)
+                               : parity_judge(c->x, in, &p, &o, &c->units, false);
     c->judged++;
-    if (status == ATT_OK && !att_ctx_holds(c->x) && c->explain)
+    if (status == ATT_OK && !att_ctx_holds(c->x) && c->explain && !session_evicts(c))
         session_explain(c->x, &c->log, c->now->number, in, &o, &c->units);
 done:
     parity_outputs_drop(&o);
@@ -218,6 +219,9 @@ static att_status roll_back(sessions *c, int64_t length)
     if (!c->ops->rollback || length > session_most(l->length, l->batch))
         return ATT_OK;
     att_status status = c->ops->rollback(l->session, length);
+    if (status == ATT_UNSUPPORTED && length > 0 && session_evicts(c))
+        return ATT_OK;
+    session_forget(c);
     if (status != ATT_OK)
         return session_refused(c, "rollback", status);
     session_told(c, 'r')->n = length;
@@ -238,7 +242,7 @@ static att_status draft(sessions *c, const sequence_step *step)
     for (int64_t b = 0; b < l->batch; b++)
         if (l->length[b] < before) /* a rollback would not take them all back */
             return ATT_OK;
-    if (!c->ops->rollback || c->next_batch > l->batch ||
+    if (!c->ops->rollback || session_evicts(c) || c->next_batch > l->batch ||
         (c->log.spec.left >= 0 && before > 0 &&
          session_most(l->longest, l->batch) > before + c->log.spec.sq))
         return ATT_OK;
@@ -314,6 +318,7 @@ static void drop(sessions *c)
 {
     while (c->now)
         close_now(c);
+    session_forget(c);
     for (size_t i = 0; i < c->n_scratch; i++)
         att_guard_drop(&c->scratch[i]);
     for (int side = 0; side < 2; side++) {

@@ -67,6 +67,13 @@ typedef struct live {
     int64_t batch, length[SESSION_BATCH], longest[SESSION_BATCH];
 } live;
 
+/* What the last rows of a session that evicts saw, [batch][Hq][most]. */
+typedef struct session_last {
+    size_t session;
+    int64_t batch, most, length[SESSION_BATCH];
+    uint8_t *seen; /* NULL: nothing is known */
+} session_last;
+
 typedef struct sessions {
     att_ctx *x;
     const att_variant_part *part;
@@ -80,6 +87,7 @@ typedef struct sessions {
     att_guard scratch[2 * SEQUENCE_MOST];
     size_t n_scratch;
     uint64_t draws;
+    session_last last;
     bool explain;
 } sessions;
 
@@ -94,6 +102,14 @@ att_status session_refused(sessions *c, const char *step, att_status status);
 int64_t session_most(const int64_t *lengths, int64_t n);
 /* Steps a, u and, of NaN, the first half of v; cut to what the session was opened for. */
 att_status session_append(sessions *c, const sequence_step *step, bool nan);
+
+/* --- sequence_seen.c: sessions that evict, that is, say which keys their rows saw. */
+bool session_evicts(const sessions *c);
+/* Judges the attend that wrote o. */
+att_status session_judge_seen(sessions *c, parity_inputs *in, const att_problem *p,
+                              parity_outputs *o);
+/* Nothing is known of what was seen before. */
+void session_forget(sessions *c);
 
 /* --- sequence_replay.c */
 /* false: no memory. */
