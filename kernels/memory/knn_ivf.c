@@ -230,6 +230,7 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
         }
     }
     out->keys_read = scored * hq;
+    out->v_rows = fmin(out->k_rows, out->v_rows * (hkv > 0 ? hq / hkv : 1)); /* heads apart */
     out->flops_executed = out->flops_useful + 2 * hq * (scored + centroids) * dk +
                           out->k_rows * lists * dk;
     out->kv_bytes_read += out->k_rows * dk * bytes;
