@@ -228,14 +228,14 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
 /* Why the law is not asked of this kernel; NULL = it is. */
 static const char *exempt(const law *l, const att_kernel *kernel, const parity_spec *s)
 {
-    if (!(l->classes & (1u << kernel->class_)))
+    if (!(l->classes & (1u << parity_class(kernel))))
         return "the law binds no kernel of this class";
     if (parity_pools(kernel) && l->kind != LAW_BITWISE)
         return "pools heads: a key that one of them may not see is in all";
     if (s->place == ATT_PLACE_FLUSH &&
         (kernel->over_read > 0 || kernel->align > (int64_t)att_dtype_size(s->dtype)))
         return "the kernel declares an alignment or over-read that flush placement denies";
-    if (kernel->class_ == ATT_APPROX && !kernel->select && !parity_pools(kernel))
+    if (parity_class(kernel) == ATT_APPROX && !kernel->select && !parity_pools(kernel))
         return "approximates without saying which keys it kept (no select)";
     if (kernel->class_ == ATT_OWN && !parity_knows(kernel))
         return "has a function of its own that parity does not know";

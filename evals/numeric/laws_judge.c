@@ -92,7 +92,7 @@ static void stand_in(const parity_inputs *in, parity_outputs *o)
 
 static att_status ask(judging *w, parity_inputs *in, bool held, answer *a)
 {
-    int32_t class_ = att_ctx_kernel(w->x)->class_;
+    int32_t class_ = parity_class(att_ctx_kernel(w->x));
     att_problem p = in->given;
 
     a->in = in;
@@ -316,7 +316,7 @@ static bool kept_the_same(judging *w, int64_t r, size_t s)
     const parity_inputs *a = w->base->in, *b = w->side[s].in;
     int64_t n = side->spec.sk;
 
-    if (att_ctx_kernel(w->x)->class_ != ATT_APPROX || w->c->law->kind == LAW_BITWISE)
+    if (parity_class(att_ctx_kernel(w->x)) != ATT_APPROX || w->c->law->kind == LAW_BITWISE)
         return true;
     for (int64_t j = 0; j < n; j++)
         if (side->at.j[j] < 0 ||
@@ -358,7 +358,7 @@ static void record(const judging *w)
 {
     att_ctx *x = w->x;
     const totals *t = &w->t;
-    int32_t class_ = att_ctx_kernel(x)->class_;
+    int32_t class_ = parity_class(att_ctx_kernel(x));
 
     if (w->c->law->kind == LAW_BITWISE) {
         att_ctx_record(x, "law_moved", t->moved);

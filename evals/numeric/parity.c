@@ -13,6 +13,7 @@
 #include "core/eval.h"
 #include "evals/numeric/parity.h"
 #include "evals/numeric/parity_far.h"
+#include "evals/numeric/parity_own.h"
 
 #include "base/fp.h"
 
@@ -173,7 +174,7 @@ static att_status run_kernel(att_ctx *x, parity_inputs *in, const att_units *uni
     att_status status = ATT_NO_MEMORY;
 
     if (parity_outputs_make(in, &p, &o)) {
-        if (att_ctx_kernel(x)->class_ == ATT_OWN)
+        if (parity_class(att_ctx_kernel(x)) == ATT_OWN)
             p.lse = (att_tensor){0}; /* no softmax, no LSE */
         status = att_ctx_attend(x, &p);
     } else {

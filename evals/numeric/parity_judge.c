@@ -76,7 +76,7 @@ static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem 
 att_status parity_judge(att_ctx *x, parity_inputs *in, const att_problem *p, parity_outputs *o,
                         const att_units *units, bool explain)
 {
-    int32_t class_ = att_ctx_kernel(x)->class_;
+    int32_t class_ = parity_class(att_ctx_kernel(x));
     att_status status;
 
     parity_outputs_collect(in, p, o);
@@ -135,7 +135,7 @@ att_status parity_ready(att_ctx *x, const parity_spec *spec, att_units *units)
         att_ctx_why(x, "the kernel's declared precision names no float type");
         return ATT_INVALID;
     }
-    if (kernel->class_ == ATT_APPROX && !tells(kernel) && !parity_pools(kernel) &&
+    if (parity_class(kernel) == ATT_APPROX && !tells(kernel) && !parity_pools(kernel) &&
         !parity_rounds(kernel)) {
         att_ctx_why(x, "approximates without saying which keys it kept (no select)");
         return ATT_UNSUPPORTED;

@@ -66,6 +66,40 @@ void parity_check_pattern(att_ctx *x, const parity_inputs *in, const parity_inpu
 
 /* --- parity_own.c: functions of their own.  Does parity know the kernel's function? */
 bool parity_knows(const att_kernel *kernel);
+/* What the kernel is judged as: its class, or ATT_OWN where its weights are known. */
+int32_t parity_class(const att_kernel *kernel);
+
+/* A weight in place of softmax's, by how many units of u_acc sums with it may be off, and what it
+ * may lose to underflow. */
+typedef struct parity_weight {
+    double w, units, lost;
+} parity_weight;
+
+/* Weights at work: `keys` allowed ones in the row; every `stride`th row is judged. */
+typedef struct parity_weigher parity_weigher;
+typedef struct parity_function {
+    const char *kernel;
+    int32_t rule;                                       /* of its recurrence; -1 = none */
+    att_status (*begin)(parity_weigher *w, att_ctx *x); /* NULL = nothing to prepare */
+    /* A row (b, h, i), its keys those allowed of first, first + 1, ... */
+    void (*row)(parity_weigher *w, int64_t row, int64_t first, const uint8_t *allowed);
+    parity_weight (*weigh)(const parity_weigher *w, int64_t row, int64_t key);
+    void (*end)(parity_weigher *w);
+} parity_function;
+
+struct parity_weigher {
+    const parity_function *how;
+    const parity_inputs *in;
+    int64_t keys, stride;
+    double u;
+    void *own; /* the function's */
+};
+
+/* --- parity_features.c: the performer's */
+att_status parity_features_begin(parity_weigher *w, att_ctx *x);
+void parity_features_row(parity_weigher *w, int64_t row, int64_t first, const uint8_t *allowed);
+parity_weight parity_features_weigh(const parity_weigher *w, int64_t row, int64_t key);
+void parity_features_end(parity_weigher *w);
 /* Judges out, dense [B,Hq,Sq,Dv], by the kernel's function in float64. */
 att_status parity_own(att_ctx *x, const parity_inputs *in, const att_tensor *got,
                       const att_units *units);

@@ -28,6 +28,7 @@ enum {
     P_VALUES,
     P_STATE,
     P_CALLS,
+    P_LIMIT,
     P_LAYOUT,
     P_DTYPE,
     P_PLACE,
@@ -38,7 +39,8 @@ enum {
 #define REAL ATT_PARAM_REAL
 #define WORD ATT_PARAM_WORD
 
-#define RULES "linear|linear_elu1|retention|gla|delta|gated_delta|ssd|based"
+#define LIMITS "none|open|one_gate|fixed|ungated|idle|orthogonal|still|narrow"
+#define RULES  "linear|linear_elu1|retention|gla|delta|gated_delta|ssd|based"
 
 static const att_param params[] = {
     {"b", INT, 0, "", "1", "0:100000", "1 0 2 3", "batch"},
@@ -55,12 +57,14 @@ static const att_param params[] = {
     {"per", WORD, 0, "", "head", "head|channel", "head channel", "one gate a head or a channel"},
     {"betas", WORD, 0, "", "mixed", "mixed|zero|one", "mixed zero one",
      "family of write strengths"},
-    {"values", WORD, 0, "", "normal", "normal|heavy|outlier|large|small|ones|constant|coded|nan",
+    {"values", WORD, 0, "", "normal",
+     "normal|heavy|outlier|large|small|ones|constant|coded|nan|onehot|still",
      "normal heavy outlier large small ones constant coded nan", "family of q, k and v"},
     {"state", WORD, 0, "", "both", "both|none|in|out|same", "both none in out same",
      "is a state given, and asked for; same: updated in place"},
     {"calls", WORD, 0, "", "whole", "whole|by1|by15|by64|ragged", "whole by1 by15 by64 ragged",
      "tokens a call; the state is handed on"},
+    {"limit", WORD, 0, "", "none", LIMITS, "none", "held to another rule, where the two meet"},
     {"layout", WORD, 0, "", "bhsd", "bhsd|bshd|padded|reversed|stepped|broadcast",
      "bhsd bshd padded reversed stepped broadcast", "strides"},
     {"dtype", WORD, 0, "", "f32", "f32|f16|bf16", "f32 f16 bf16",
@@ -105,7 +109,7 @@ static recur_spec spec_of(const att_value *v)
 {
     const char *state = v[P_STATE].s;
 
-    return (recur_spec){
+    recur_spec s = {
         .b = v[P_B].i,
         .hq = v[P_HQ].i,
         .hkv = v[P_HKV].i ? v[P_HKV].i : v[P_HQ].i,
@@ -126,6 +130,10 @@ static recur_spec spec_of(const att_value *v)
         .returns = !parity_is(state, "none") && !parity_is(state, "in"),
         .in_place = parity_is(state, "same"),
     };
+    s.limit = recur_limit_of(v[P_LIMIT].s, s.rule);
+    if (s.limit)
+        recur_limit_adapt(s.limit, &s);
+    return s;
 }
 
 /* What contradicts itself; NULL = nothing. */
@@ -142,18 +150,24 @@ static const char *nonsense(const recur_spec *s)
     return recur_fits(s) ? NULL : "the problem is too large";
 }
 
+static bool no_limit(const att_value *values, const recur_spec *s)
+{
+    return !s->limit && !parity_is(values[P_LIMIT].s, "none");
+}
+
 static bool valid(const att_value *values)
 {
     recur_spec s = spec_of(values);
 
-    return !nonsense(&s);
+    return !nonsense(&s) && !no_limit(values, &s);
 }
 
 static bool covers(const att_value *values)
 {
     recur_spec s = spec_of(values);
 
-    return !nonsense(&s) && recur_work(&s) <= 3e6 && (s.rule != ATT_RULE_BASED || s.d <= 16);
+    return !nonsense(&s) && !no_limit(values, &s) && recur_work(&s) <= 3e6 &&
+           (s.rule != ATT_RULE_BASED || s.d <= 16);
 }
 
 static double seconds(const char *task, const att_value *values)
@@ -227,14 +241,17 @@ static att_status run_kernel(att_ctx *x, const recur_inputs *in, const att_units
     const bool normed = recur_normed(s->rule);
     recur_outputs o;
     recur_error e;
+    recur_answer other = {0};
     att_status status = recur_outputs_make(s, &o) ? call_all(x, in, &o) : ATT_NO_MEMORY;
 
+    if (status == ATT_OK && s->limit)
+        status = recur_limit_answer(s->limit, s, &in->numbers, &other);
     if (status == ATT_OK) {
         const size_t changed = recur_outputs_collect(&o);
         const att_tensor none = {0};
         const att_tensor *state = s->returns ? &o.s.got : &none;
         const att_tensor *z = s->returns && normed ? &o.z.got : &none;
-        recur_judge(s, &in->answer, &o.out.got, state, z, units, &e);
+        recur_judge(s, s->limit ? &other : &in->answer, &o.out.got, state, z, units, &e);
         att_ctx_record(x, "nonfinite", (double)e.nonfinite);
         att_ctx_record(x, "redzone", (double)changed);
         att_ctx_record(x, "sigma_ratio", e.sigma_ratio);
@@ -248,6 +265,7 @@ static att_status run_kernel(att_ctx *x, const recur_inputs *in, const att_units
             recur_diagnose(x, in, &o.out.got, state, z, units, &e);
     }
     recur_outputs_drop(&o);
+    recur_answer_drop(&other);
     return status;
 }
 
@@ -273,7 +291,8 @@ static att_status run(att_ctx *x)
 {
     recur_spec spec = spec_of(att_ctx_values(x));
     const att_kernel *kernel = att_ctx_kernel(x);
-    const char *wrong = nonsense(&spec);
+    const char *wrong = no_limit(att_ctx_values(x), &spec) ? "the rule has no such limit"
+                                                           : nonsense(&spec);
     att_units units;
     void *in = NULL;
 
@@ -308,8 +327,9 @@ const att_eval att_eval_recur = {
     .summary = "the linear family's recurrence, against float64, in one call or many",
     .params = params,
     .metrics = metrics,
-    .group_by = "b hq hkv t d dv rule scale gates per betas values state calls layout dtype place "
-                "threads",
+    .group_by =
+        "b hq hkv t d dv rule scale gates per betas values state calls limit layout dtype place "
+        "threads",
     .ops = 1u << ATT_OP_RECUR,
     .chance = (double)NAN,
     .valid = valid,

@@ -11,6 +11,8 @@
 #include "core/ctx.h"
 #include "core/error.h"
 
+typedef struct recur_limit recur_limit;
+
 /* A case's parameters. */
 typedef struct recur_spec {
     int64_t b, hq, hkv, t, d, dv;
@@ -21,6 +23,7 @@ typedef struct recur_spec {
     bool channels;        /* g a channel, not a head */
     bool starts, returns; /* state_in given, state_out asked for (and z, where the rule has one) */
     bool in_place;        /* and they are the same memory */
+    const recur_limit *limit; /* held to another rule; NULL = to its own */
 } recur_spec;
 
 #define RECUR_GUARDS 8
@@ -112,6 +115,24 @@ void recur_inputs_drop(void *inputs);
 /* The recurrence and the size of its errors, as `reading` has it; NO_MEMORY. */
 att_status recur_walk(const recur_spec *s, const recur_numbers *n, const recur_reading *reading,
                       recur_answer *out);
+
+/* --- recur_limits.c: where one rule is another. */
+struct recur_limit {
+    const char *name; /* NULL ends the table */
+    int32_t rule, partner;
+    const char *gates, *betas, *values;     /* of the case; NULL = as it says */
+    bool one_gate, empty;                   /* a gate a head; no state given or asked for */
+    bool one_wide, short_of_d;              /* d = 1; t <= d */
+    bool unscaled;                          /* the rule's default scale is 1 */
+    bool no_v, no_q, no_qk, no_gate, fixed; /* the partner's: zeros, or g = ln gamma_h */
+};
+extern const recur_limit recur_limits[];
+/* NULL: the rule has none of that name. */
+const recur_limit *recur_limit_of(const char *name, int32_t rule);
+void recur_limit_adapt(const recur_limit *l, recur_spec *s);
+/* The partner's answer to the same numbers; drop it (recur_answer_drop).  NO_MEMORY. */
+att_status recur_limit_answer(const recur_limit *l, const recur_spec *s, const recur_numbers *n,
+                              recur_answer *out);
 
 /* --- recur_twin.c */
 /* The same answer by the quadratic form: out [B,Hq,T,Dv], state [B,Hkv,F,Dv], z [B,Hkv,F];

@@ -112,6 +112,8 @@ static void shape_key(const recur_spec *s, att_rng *rng, int64_t r, double *k)
     for (int64_t c = 0; c < s->d; c++) {
         if (parity_is(s->values, "heavy"))
             k[c] *= exp(0.5 * att_rng_normal(rng));
+        if (parity_is(s->values, "onehot"))
+            k[c] = c == t % s->d;
         if (parity_is(s->values, "constant") && t)
             k[c] = (k - t * s->d)[c];
     }
@@ -182,7 +184,10 @@ static void make_values(att_ctx *x, const recur_spec *s, recur_numbers *n)
     const int64_t rows = s->b * s->hkv * s->t, queries = s->b * s->hq * s->t;
     const int64_t heads = s->b * s->hkv;
 
-    fill(&values, n->q, queries * s->d, parity_is(s->values, "small") ? 1e-6 : 1);
+    fill(&values, n->q, queries * s->d,
+         parity_is(s->values, "small")   ? 1e-6
+         : parity_is(s->values, "still") ? 0
+                                         : 1);
     fill(&values, n->k, rows * s->d, 1);
     fill(&values, n->v, rows * s->dv, 1);
     for (int64_t r = 0; r < rows; r++) {

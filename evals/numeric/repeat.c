@@ -304,7 +304,7 @@ static att_status ask_support(att_ctx *x, const att_problem *p)
 static att_status run_calls(att_ctx *x, parity_inputs *in, const att_units *units)
 {
     const att_kernel *kernel = att_ctx_kernel(x);
-    const int32_t class_ = kernel->class_;
+    const int32_t class_ = parity_class(kernel);
     attended a = {.in = in, .p = in->given};
     repeat_call c = {.x = x, .op = ATT_OP_ATTEND, .p = &a.p, .arg = &a};
     const repeat_way first = repeat_way_of(0, 0, 1);

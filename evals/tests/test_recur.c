@@ -4,6 +4,7 @@
 #include "evals/tests/house.h"
 
 #include "common/recur.h"
+#include "evals/numeric/recur.h"
 
 /* ------------------------------------------------- kernels that see another problem than asked */
 
@@ -96,6 +97,26 @@ static att_status half_a_state(const att_kernel *self, const att_problem *p, con
     return status;
 }
 
+/* 1 + x + x^2: based without its half. */
+static void write_whole_squares(att_recur_work *w)
+{
+    const int64_t dk = w->p->head_dim, dv = w->p->value_dim;
+
+    att_recur_write(w);
+    for (int64_t c = 1 + dk; c < w->width; c++) {
+        w->z[c] += w->k[c];
+        att_axpy(w->k[c], w->v, dv, w->s + c * dv);
+    }
+}
+
+static att_status half_missing(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    static const att_recur_way way = {.write = write_whole_squares};
+
+    (void)self;
+    return att_recur_run(p, &way, s);
+}
+
 #define MADE(of)                                                                                   \
     static const att_kernel of##_kernel = {                                                        \
         .struct_size = sizeof(att_kernel),                                                         \
@@ -115,12 +136,14 @@ MADE(idles);
 MADE(writes_early);
 MADE(reads_on);
 MADE(half_a_state);
+MADE(half_missing);
 
 static void open_house(void)
 {
     static const att_kernel *const made[] = {
-        &forgets_kernel,      &never_ages_kernel, &hides_state_kernel,  &idles_kernel,
-        &writes_early_kernel, &reads_on_kernel,   &half_a_state_kernel, NULL};
+        &forgets_kernel,      &never_ages_kernel,   &hides_state_kernel,
+        &idles_kernel,        &writes_early_kernel, &reads_on_kernel,
+        &half_a_state_kernel, &half_missing_kernel, NULL};
 
     house_open(2, made);
 }
@@ -150,6 +173,38 @@ static void every_rule_is_right_however_it_is_called(void)
                 att_record_clear(&r);
             }
     CU_ASSERT_EQUAL(passed, 5 * 8 * 4);
+}
+
+static void each_rule_is_another_where_the_two_meet(void)
+{
+    static const char *const rules[] = {"linear", "linear_elu1", "retention", "gla",
+                                        "delta",  "gated_delta", "ssd",       "based"};
+    static const char *const forms[] = {"quadratic", "recurrent", "chunked"};
+    char params[128], kernel[64];
+    size_t met[8] = {0};
+
+    for (const recur_limit *l = recur_limits; l->name; l++)
+        for (size_t f = 0; f < 3; f++) {
+            snprintf(kernel, sizeof kernel, "%s{form=%s}", rules[l->rule], forms[f]);
+            snprintf(params, sizeof params, "rule=%s limit=%s t=33 hq=4 hkv=2 calls=by15",
+                     rules[l->rule], l->name);
+            att_record r = house_case("recur", kernel, params, 11);
+            if (r.status != ATT_PASS)
+                printf("%s: %s\n", r.line, r.reason ? r.reason : "");
+            CU_ASSERT_EQUAL(r.status, ATT_PASS);
+            met[l->rule] += r.status == ATT_PASS;
+            att_record_clear(&r);
+        }
+    for (size_t rule = 0; rule < 8; rule++)
+        CU_ASSERT(met[rule] >= 3); /* no rule without a limit */
+}
+
+static void a_limit_that_the_rule_does_not_have_is_refused(void)
+{
+    att_record r = house_case("recur", "gla", "rule=gla limit=idle", 11);
+
+    CU_ASSERT(r.status == ATT_ERROR || r.status == ATT_HOLE);
+    att_record_clear(&r);
 }
 
 /* The case fails, and `fault` is the first thing said of it. */
@@ -242,6 +297,33 @@ static void a_state_written_in_part_is_named(void)
     is_named("half_a_state", "t=16", "state_part_written");
 }
 
+static void fails(const char *kernel, const char *params)
+{
+    att_record r = house_case("recur", kernel, params, 11);
+
+    CU_ASSERT_EQUAL(r.status, ATT_FAIL);
+    att_record_clear(&r);
+}
+
+static void a_square_without_its_half_fails(void)
+{
+    fails("half_missing", "rule=based");
+    fails("half_missing", "rule=based calls=by1 state=none t=2");
+}
+
+static void a_state_of_sixteen_bits_fails_where_it_is_handed_on(void)
+{
+    fails("zoo:state_in_input_dtype", "dtype=bf16");
+    fails("zoo:state_in_input_dtype", "dtype=f16 rule=gla t=65 calls=by15");
+    passes("zoo:state_in_input_dtype", "dtype=bf16 state=in");
+}
+
+static void decays_split_between_query_and_key_fail_under_strong_gates(void)
+{
+    fails("zoo:chunk_decay_split", "rule=gla gates=steep t=65");
+    fails("zoo:chunk_decay_split", "rule=ssd gates=strong t=65");
+}
+
 static void the_zoo_of_this_family_is_named(void)
 {
     static const char *const bugs[][2] = {
@@ -250,6 +332,7 @@ static void the_zoo_of_this_family_is_named(void)
         {"zoo:block_end_decay", "t=130 rule=gla calls=ragged"},
         {"zoo:normaliser_axis", "t=17 rule=linear_elu1 hq=3"},
         {"zoo:recurrent_missing_norm", "t=65 rule=linear_elu1 calls=ragged"},
+        {"zoo:delta_reads_undecayed", "t=17 rule=gated_delta gates=strong"},
         {"zoo:no_threads_no_cache", "t=1 state=out"}};
 
     for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++)
@@ -261,6 +344,14 @@ int main(void)
     static const CU_TestInfo tests[] = {
         {"the kernels of the house come together", open_house},
         {"every rule is right however it is called", every_rule_is_right_however_it_is_called},
+        {"each rule is another where the two meet", each_rule_is_another_where_the_two_meet},
+        {"a limit that the rule does not have is refused",
+         a_limit_that_the_rule_does_not_have_is_refused},
+        {"a square without its half fails", a_square_without_its_half_fails},
+        {"a state of sixteen bits fails where it is handed on",
+         a_state_of_sixteen_bits_fails_where_it_is_handed_on},
+        {"decays split between query and key fail under strong gates",
+         decays_split_between_query_and_key_fail_under_strong_gates},
         {"a state that is not read is named", a_state_that_is_not_read_is_named},
         {"a decay that is left out is named", a_decay_that_is_left_out_is_named},
         {"a state that is not written is named", a_state_that_is_not_written_is_named},

@@ -30,6 +30,7 @@ typedef struct att_recur_work {
 struct att_recur_way {
     int64_t (*tokens)(const att_problem *p); /* how many are taken in; outputs stop at Sq */
     void (*start)(att_recur_work *w);        /* the state before the first token */
+    void (*write)(att_recur_work *w);        /* token t into the state */
     float (*norm)(const att_recur_work *w);  /* z . q, what o is divided by */
     void (*after)(att_recur_work *w);        /* when token t is done; nothing to do */
 };
@@ -289,7 +290,7 @@ static inline att_status att_recur_run(const att_problem *p, const att_recur_way
         for (w.h = 0; w.h < p->heads_kv; w.h++) {
             (way->start ? way->start : att_recur_start)(&w);
             for (w.t = 0; w.t < tokens; w.t++) {
-                att_recur_write(&w);
+                (way->write ? way->write : att_recur_write)(&w);
                 for (int64_t hq = w.h * group; hq < (w.h + 1) * group && w.t < p->q_len; hq++)
                     att_recur_read(&w, hq);
                 if (way->after)
