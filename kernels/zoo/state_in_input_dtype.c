@@ -11,7 +11,7 @@
 static void after(att_recur_work *w)
 {
     const int32_t dtype = w->p->k.dtype;
-    float stored = 0.0f; /* room for one element of any float type here */
+    double stored = 0; /* room for one element of any float type */
 
     if (w->t + 1 != w->p->kv_len)
         return;
