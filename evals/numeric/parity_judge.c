@@ -67,6 +67,8 @@ static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem 
         status = parity_check_index(x, in, p, &own, units->acc);
     if (status == ATT_OK && !pools)
         status = parity_check_stream(x, in, &own, units->acc);
+    if (status == ATT_OK && !pools)
+        status = parity_check_choice(x, in, &own, units->acc);
     if (status == ATT_OK)
         status = judge(x, &own, o, units, explain);
     parity_drop_own(&own);

@@ -59,6 +59,9 @@ bool parity_rounds(const att_kernel *kernel);
  * change, in half steps of int8 with one scale a head. */
 att_status parity_on_rounded(att_ctx *x, const parity_inputs *in, parity_inputs *own,
                              double *steps);
+/* --- parity_picks.c: of kernels that choose by scores, told by the names of their parameters. */
+att_status parity_check_choice(att_ctx *x, parity_inputs *in, const parity_inputs *own,
+                               double u_acc);
 
 /* --- parity_pattern.c: records how many pairs `own` keeps or drops against the pattern that the
  * names of the kernel's parameters promise; nothing where they promise none. */

@@ -250,6 +250,20 @@ int64_t att_profile_short(const att_profile *f, const uint8_t *kept, const uint8
     return missing;
 }
 
+bool att_profile_logits(const att_profile *f, int64_t r, double *s, double *b)
+{
+    for (int64_t j = 0; j < f->kv_len; j++) {
+        s[j] = (double)NAN;
+        b[j] = 0;
+    }
+    for (int64_t n = f->first[r]; n < f->first[r] + f->n[r]; n++)
+        if (f->key[n] >= 0) {
+            s[f->key[n]] = f->s[n];
+            b[f->key[n]] = f->u_acc * (((double)f->dk + 3) * f->a[n] + 2 * f->x[n]);
+        }
+    return f->n[r] >= 0;
+}
+
 void att_profile_element(const att_profile *f, int64_t r, int64_t d, const att_units *units,
                          double *sigma, double *bound)
 {

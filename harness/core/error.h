@@ -115,6 +115,10 @@ double att_profile_gap(const att_profile *profile, const uint8_t *kept, const ui
 int64_t att_profile_short(const att_profile *profile, const uint8_t *kept, const uint8_t *among,
                           int64_t k, int64_t *over);
 
+/* Logits s[j] of a row's allowed keys, NaN for all others, and the worst that rounding may do to
+ * each, b[j]; both [Skv].  false: the row is not to be judged. */
+bool att_profile_logits(const att_profile *profile, int64_t row, double *s, double *b);
+
 /* What the rule allows of one row [B,Hq,Sq]: sigma and B (with the oracle's own error) of element
  * d, and the LSE's bound.  0 where the row has no keys or is not judged. */
 void att_profile_element(const att_profile *profile, int64_t row, int64_t d, const att_units *units,

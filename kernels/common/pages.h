@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A kernel that keeps whole blocks of keys by a score of their summaries: it defines `pages` and
- * names the functions below in its descriptor.
+ * names the functions of common/picked.h, and att_pages_cost, in its descriptor.
  *
  *   score(i, J) = s(q_i, summary of the keys of block J that row i may see)
  *   kept: the `budget` blocks of the largest scores (ties: the lower block first; NaN above all),
@@ -50,12 +50,13 @@ static inline int64_t att_pages_sum(const att_pages *g, const att_list *l, const
     return n;
 }
 
-static inline void att_pages_prepare(const void *arg, att_list *l, int64_t q_head, float *shared)
+static inline void att_pages_prepare(const void *arg, att_list *l, int64_t q_head, float *shared,
+                                     float *room)
 {
     const att_pages g = pages(arg);
     const int64_t n = l->seq->kv_len;
 
-    (void)q_head;
+    (void)q_head, (void)room;
     for (int64_t from = 0; from < n; from += g.side, shared += g.width * l->rules->p->head_dim)
         att_pages_sum(&g, l, NULL, from, att_min(n, from + g.side), shared);
 }
@@ -122,7 +123,7 @@ static inline void att_pages_pick(const void *arg, att_list *l, const att_row *r
         att_pages_take(&g, l, row, own);
 }
 
-static inline att_picker att_pages_picker(const att_problem *p, const att_value *params)
+static att_picker picker(const att_problem *p, const att_value *params)
 {
     const att_pages g = pages(params);
     const int64_t blocks = att_ceil_div(p->kv_len, g.side), dk = g.width * p->head_dim;
@@ -135,79 +136,34 @@ static inline att_picker att_pages_picker(const att_problem *p, const att_value 
                         .room = room < 0 ? room : room + dk + 2};
 }
 
-static inline att_status att_pages_supports(const att_kernel *self, att_op op, const att_problem *p,
-                                            const att_value *params, att_reason *why)
-{
-    static const att_accept accept = {.ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_SELECT,
-                                      .can = ATT_CAN_ALL,
-                                      .dtypes = ATT_HALVES_AND_SINGLE};
-    (void)self, (void)params;
-    if (p->k_positions.data)
-        return att_refuse(why, ATT_UNSUPPORTED, "given key positions: blocks count keys");
-    return att_accept_check(&accept, op, p, why);
-}
-
-static inline att_status att_pages_plan(const att_kernel *self, att_op op, const att_problem *p,
-                                        const att_value *params, att_plan *out)
-{
-    (void)self, (void)op;
-    const att_picker picker = att_pages_picker(p, params);
-    return att_picked_plan(p, &picker, out);
-}
-
-static inline att_status att_pages_attend(const att_kernel *self, const att_problem *p,
-                                          const att_scratch *s)
-{
-    const att_picker picker = att_pages_picker(p, s->params);
-    const att_status status = self->supports(self, ATT_OP_ATTEND, p, s->params, NULL);
-    return status ? status : att_picked_run(p, &picker, s, NULL);
-}
-
-static inline att_status att_pages_select(const att_kernel *self, const att_problem *p,
-                                          const att_scratch *s, uint8_t *allowed)
-{
-    const att_picker picker = att_pages_picker(p, s->params);
-    const att_status status = self->supports(self, ATT_OP_SELECT, p, s->params, NULL);
-    return status ? status : att_picked_run(p, &picker, s, allowed);
-}
-
-/* A row reads its blocks' summaries and the keys of the blocks kept; a call all of K besides. */
+/* Besides the keys of the blocks kept a row reads the summaries. */
 static inline att_status att_pages_cost(const att_kernel *self, const att_problem *p,
                                         const att_value *params, att_cost *out)
 {
     const att_pages g = pages(params);
     const att_problem open = att_unhidden(p);
     const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
-    const double dk = (double)p->head_dim, width = (double)g.width, kv = (double)p->heads_kv;
-    const double group = kv > 0 ? (double)p->heads_q / kv : 0;
-    double kept = 0, scored = 0, made = 0, v_rows = 0;
-    int32_t *marks = att_marks(p);
+    const double width = (double)g.width * (double)p->head_dim;
+    double scored = 0, made = 0;
+    int64_t most;
 
     (void)self;
-    for (int64_t b = 0; marks && b < p->batch; b++) {
+    for (int64_t b = 0; b < p->batch; b++) {
         const att_seq seq = att_seq_of(&open, b);
-        const double before = kept;
         for (int64_t i = 0; i < seq.q_len; i++) {
             const att_row row = att_row_of(&rules, &seq, 0, i);
-            const int64_t all = row.hi - row.lo,
-                          blocks = att_ceil_div(row.hi, g.side) - row.lo / g.side;
-            kept += (double)(blocks <= g.budget ? all : att_min(all, g.budget * g.side));
-            scored += all > 0 ? (double)blocks : 0;
-            att_mark_row(marks, &rules, &seq, &row);
+            if (row.lo < row.hi)
+                scored += (double)(att_ceil_div(row.hi, g.side) - row.lo / g.side);
         }
-        v_rows += fmin((double)att_marked(marks, p->kv_len), (kept - before) * group);
-        made += p->q_len > 0 ? (double)seq.kv_len * kv : 0;
+        made += (double)seq.kv_len * (double)p->heads_kv;
     }
-    if (!marks)
-        return ATT_NO_MEMORY;
-    free(marks);
-    att_list_cost(p, kept * (double)p->heads_q, out);
-    out->flops_executed += 2 * scored * (double)p->heads_q * width * dk + made * width * dk;
-    out->kv_bytes_read += made * dk * (double)att_dtype_size(p->k.dtype);
-    out->state_bytes += (double)p->batch * kv * (double)p->kv_len / (double)g.side * width * dk * 4;
-    out->k_rows = made;
-    out->v_rows = v_rows * kv;
-    return ATT_OK;
+    if (__builtin_mul_overflow(g.budget, g.side, &most))
+        most = INT64_MAX;
+    const att_status status = att_picked_cost(p, most, out);
+    out->flops_executed += 2 * scored * (double)p->heads_q * width + made * width;
+    out->state_bytes += (double)p->batch * (double)p->heads_kv * (double)p->kv_len /
+                        (double)g.side * width * (double)sizeof(float);
+    return status;
 }
 
 #endif

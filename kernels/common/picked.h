@@ -4,7 +4,8 @@
  * the problem allows.
  *
  * Why: learned and dynamic sparsity (pages, blocks, clusters, columns) differs in how keys are
- * picked, and in nothing else; `select` reports the same picks that `attend` sums.
+ * picked, and in nothing else; `select` reports the same picks that `attend` sums.  A kernel
+ * defines `picker` and names the functions at the end in its descriptor.
  * Bound: f32 throughout, exact on the picked keys (common/rows.h). */
 #ifndef ATT_COMMON_PICKED_H
 #define ATT_COMMON_PICKED_H
@@ -13,8 +14,8 @@
 
 typedef struct att_picker {
     /* Fills `shared` for the sequence and head in l (kv_head, or q_head where by_head); l->row is
-     * room for a row.  NULL = nothing. */
-    void (*prepare)(const void *arg, att_list *l, int64_t q_head, float *shared);
+     * room for a row, `room` that of one pick.  NULL = nothing. */
+    void (*prepare)(const void *arg, att_list *l, int64_t q_head, float *shared, float *room);
     /* The row's keys, ascending, distinct and in its range, into l->j and l->n; l->q holds the
      * query, `room` is this row's. */
     void (*pick)(const void *arg, att_list *l, const att_row *row, const float *shared,
@@ -23,6 +24,9 @@ typedef struct att_picker {
     int64_t shared, room; /* floats; negative: too many */
     bool by_head;         /* `shared` is a query head's, not a KV head's */
 } att_picker;
+
+/* The kernel's own.  params: in declared order; p: only sizes may be looked at. */
+static att_picker picker(const att_problem *p, const att_value *params);
 
 /* floats = a * b; -1: too many, or a is. */
 static inline int64_t att_picked_floats(int64_t a, int64_t b)
@@ -84,7 +88,7 @@ static inline void att_pick_prepare(void *arg, int64_t slot, int thread)
         l.seq = &seq;
         l.kv_head = job->picker->by_head ? h / group : h;
         job->picker->prepare(job->picker->arg, &l, job->picker->by_head ? h : h * group,
-                             job->shared + t * job->picker->shared);
+                             job->shared + t * job->picker->shared, room);
     }
 }
 
@@ -131,17 +135,6 @@ static inline void att_pick_body(void *arg, int64_t slot, int thread)
     }
 }
 
-static inline att_status att_picked_plan(const att_problem *p, const att_picker *picker,
-                                         att_plan *out)
-{
-    att_pick_job job;
-    int64_t floats;
-    if (!att_pick_layout(p, picker, &job, &floats))
-        return ATT_NO_MEMORY;
-    out->scratch_bytes = (size_t)floats * sizeof(float);
-    return ATT_OK;
-}
-
 /* Attends, or where `allowed` is given selects, on a problem that the kernel supports. */
 static inline att_status att_picked_run(const att_problem *p, const att_picker *picker,
                                         const att_scratch *s, uint8_t *allowed)
@@ -164,6 +157,81 @@ static inline att_status att_picked_run(const att_problem *p, const att_picker *
     if (picker->prepare)
         s->host->parallel_for(s->host, job.slots, att_pick_prepare, &job);
     s->host->parallel_for(s->host, job.slots, att_pick_body, &job);
+    return ATT_OK;
+}
+
+static inline att_status att_picked_supports(const att_kernel *self, att_op op,
+                                             const att_problem *p, const att_value *params,
+                                             att_reason *why)
+{
+    static const att_accept accept = {.ops = 1u << ATT_OP_ATTEND | 1u << ATT_OP_SELECT,
+                                      .can = ATT_CAN_ALL,
+                                      .dtypes = ATT_HALVES_AND_SINGLE};
+    (void)self, (void)params;
+    if (p->k_positions.data)
+        return att_refuse(why, ATT_UNSUPPORTED, "given key positions: what is picked counts keys");
+    return att_accept_check(&accept, op, p, why);
+}
+
+static inline att_status att_picked_plan(const att_kernel *self, att_op op, const att_problem *p,
+                                         const att_value *params, att_plan *out)
+{
+    const att_picker own = picker(p, params);
+    att_pick_job job;
+    int64_t floats;
+
+    (void)self, (void)op;
+    if (!att_pick_layout(p, &own, &job, &floats))
+        return ATT_NO_MEMORY;
+    out->scratch_bytes = (size_t)floats * sizeof(float);
+    return ATT_OK;
+}
+
+static inline att_status att_picked_attend(const att_kernel *self, const att_problem *p,
+                                           const att_scratch *s)
+{
+    const att_picker own = picker(p, s->params);
+    const att_status status = self->supports(self, ATT_OP_ATTEND, p, s->params, NULL);
+    return status ? status : att_picked_run(p, &own, s, NULL);
+}
+
+static inline att_status att_picked_select(const att_kernel *self, const att_problem *p,
+                                           const att_scratch *s, uint8_t *allowed)
+{
+    const att_picker own = picker(p, s->params);
+    const att_status status = self->supports(self, ATT_OP_SELECT, p, s->params, NULL);
+    return status ? status : att_picked_run(p, &own, s, allowed);
+}
+
+/* A row attends to at most so many keys; a call reads all of K besides, for what it prepares.
+ * NO_MEMORY. */
+static inline att_status att_picked_cost(const att_problem *p, int64_t most, att_cost *out)
+{
+    const att_problem open = att_unhidden(p);
+    const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
+    const double kv = (double)p->heads_kv, group = kv > 0 ? (double)p->heads_q / kv : 0;
+    double kept = 0, made = 0, v_rows = 0;
+    int32_t *marks = att_marks(p);
+
+    for (int64_t b = 0; marks && b < p->batch; b++) {
+        const att_seq seq = att_seq_of(&open, b);
+        const double before = kept;
+        for (int64_t i = 0; i < seq.q_len; i++) {
+            const att_row row = att_row_of(&rules, &seq, 0, i);
+            kept += (double)att_min(row.hi - row.lo, most);
+            att_mark_row(marks, &rules, &seq, &row);
+        }
+        v_rows += fmin((double)att_marked(marks, p->kv_len), (kept - before) * group);
+        made += p->q_len > 0 ? (double)seq.kv_len * kv : 0;
+    }
+    *out = (att_cost){0};
+    if (!marks)
+        return ATT_NO_MEMORY;
+    free(marks);
+    att_list_cost(p, kept * (double)p->heads_q, out);
+    out->kv_bytes_read += made * (double)p->head_dim * (double)att_dtype_size(p->k.dtype);
+    out->k_rows = made;
+    out->v_rows = v_rows * kv;
     return ATT_OK;
 }
 

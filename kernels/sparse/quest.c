@@ -70,9 +70,9 @@ const att_kernel att_kernel_quest = {
     .traits = ATT_TRAIT_DETERMINISTIC | ATT_TRAIT_THREAD_INVARIANT,
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .params = PARAMS,
-    .supports = att_pages_supports,
-    .plan = att_pages_plan,
+    .supports = att_picked_supports,
+    .plan = att_picked_plan,
     .cost = att_pages_cost,
-    .attend = att_pages_attend,
-    .select = att_pages_select,
+    .attend = att_picked_attend,
+    .select = att_picked_select,
 };
