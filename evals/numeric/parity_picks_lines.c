@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Vertical and slash: columns and diagonals on which the last rows of a head have most weight.
  *
- * A weight's error is that of its logit, p expm1(2 b); a line's is the sum of its weights' and what
- * summing `last` of them adds.  A pair is kept where its column or its diagonal is; diagonal 0
- * comes first, whatever it weighs. */
+ * A weight's error is that of its logit, p expm1(2 b), and what may underflow; a line's is the sum
+ * of its weights' and what summing `last` of them adds.  Where one is not a number, all lines may
+ * be kept or not.  A pair is kept where its column or its diagonal is; diagonal 0 comes first,
+ * whatever it weighs. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -48,13 +49,13 @@ static void add_row(const choice_head *c, int64_t i, const double *s, const doub
     for (int64_t j = 0; j < sk; j++)
         top = s[j] > top ? s[j] : top;
     for (int64_t j = 0; j < sk; j++)
-        sum += isnan(s[j]) ? 0 : exp(s[j] - top);
+        sum += isnan(s[j]) && !c->may[i * sk + j] ? 0 : exp(s[j] - top);
     for (int64_t j = 0; j < sk; j++) {
-        if (isnan(s[j]))
+        if (isnan(s[j]) && !c->may[i * sk + j])
             continue;
         const double p = exp(s[j] - top) / sum;
         const double off = expm1(2 * (b[j] + 2 * c->u * (1 + fabs(s[j] - top)))) + rounding;
-        const double error = p > 0 ? p * off : 0x1p-126; /* it may be a subnormal */
+        const double error = p * off + 0x1p-126; /* f32's smallest normal number */
         column->score[j] += p;
         column->error[j] += error;
         slash->score[at - j] += p;
@@ -95,6 +96,8 @@ att_status choice_lines(const choice_head *c, choice_tally *t)
     for (int64_t i = nq > c->v[2].i ? nq - c->v[2].i : 0; i < nq; i++)
         if (att_profile_logits(c->profile, (c->b * s->hq + c->h) * s->sq + i, x, x + s->sk))
             add_row(c, i, x, x + s->sk, &column, &slash);
+        else if (s->sk > 0)
+            column.score[0] = slash.score[0] = (double)NAN; /* a row without numbers */
     if (origin < slash.n) {
         slash.score[origin] = (double)INFINITY;
         slash.error[origin] = 0;

@@ -10,14 +10,18 @@
 
 /* Weights p[j] of a row from logits s (NaN: no key) with errors b; the error of a sum of them, NaN
  * where they are not numbers. */
-static double weights(const choice_head *c, const double *s, const double *b, double *p)
+static double weights(const choice_head *c, const uint8_t *may, const double *s, const double *b,
+                      double *p)
 {
     const int64_t sk = c->in->spec.sk;
     double top = -(double)INFINITY, sum = 0, error = 0;
     int64_t n = 0;
 
-    for (int64_t j = 0; j < sk; j++)
+    for (int64_t j = 0; j < sk; j++) {
+        if (may[j] && isnan(s[j]))
+            return (double)NAN;
         top = s[j] > top ? s[j] : top;
+    }
     for (int64_t j = 0; j < sk; j++) {
         p[j] = isnan(s[j]) ? 0 : exp(s[j] - top);
         sum += p[j];
@@ -70,7 +74,7 @@ att_status choice_mass(const choice_head *c, choice_tally *t)
         double *b = x + s->sk, *p = b + s->sk;
         if (!att_profile_logits(c->profile, (c->b * s->hq + c->h) * s->sq + i, x, b))
             continue;
-        const double slack = weights(c, x, b, p);
+        const double slack = weights(c, c->may + i * s->sk, x, b, p);
         judge_row(c, x, b, p, row, c->kept + i * s->sk, slack, t);
     }
     const bool held = x && row;

@@ -14,6 +14,8 @@ static const char *const cases[] = {
     "hq=2 sq=33 sk=65 causal=br wl=20 values=equal",
     "hq=2 sq=9 sk=33 values=zero",
     "hq=2 sq=40 sk=17 causal=br values=ramp dtype=bf16",
+    "hq=3 sq=1 sk=38 d=16 values=nan",
+    "hq=2 sq=1 sk=64 values=late",
     "b=2 hq=2 sq=5 sk=64 causal=br values=nan store=packed lens=both sinks=mixed",
 };
 
