@@ -117,6 +117,17 @@ static inline void att_sage_encode(const att_sage *g, const att_problem *p, floa
 
 /* ------------------------------------------------------------------------------ scores */
 
+/* k = scale (code - zero): the mean in steps of the block's scale, as `quantise` states it. */
+static inline float att_sage_zero(float mean, float scale)
+{
+    return -mean / scale;
+}
+
+static inline float att_sage_key(int8_t code, float scale, float mean)
+{
+    return (float)((double)scale * ((double)code - (double)att_sage_zero(mean, scale)));
+}
+
 static inline float att_sage_nothing(const att_plain_row *w)
 {
     (void)w;
@@ -133,22 +144,24 @@ static inline float att_sage_score(const att_plain_row *w, int64_t j)
     const int8_t *cq = g->q.code + q * dk, *ck = g->k.code + k * dk;
     const float *mean = g->mean + head * dk;
     const float sq = g->q.scale[q], sk = g->k.scale[k];
-    float dot = 0.0f, shift = 0.0f;
+    double shift = 0.0;
+    float dot = 0.0f;
     int32_t sum = 0;
 
     if (g->q.broken[q] || g->k.broken[k]) {
         for (int64_t c = 0; c < dk; c++)
             dot += (isfinite(w->q[c]) ? sq * (float)cq[c] : w->q[c]) *
-                   (isfinite(w->k[c]) ? sk * (float)ck[c] + mean[c] : w->k[c]);
+                   (isfinite(w->k[c]) ? att_sage_key(ck[c], sk, mean[c]) : w->k[c]);
         return dot * w->rules->scale;
     }
     for (int64_t c = 0; c < dk; c++) {
         sum += (int32_t)cq[c] * (int32_t)ck[c];
-        shift += (float)cq[c] * mean[c];
+        shift += (double)cq[c] * (double)att_sage_zero(mean[c], sk);
     }
     if (g->unshifted)
-        shift = 0.0f;
-    return (sq * sk * (float)sum + sq * shift) * w->rules->scale;
+        shift = 0.0;
+    /* keys may be small beside their mean: the two parts cancel, and must do so in double */
+    return (float)((double)sq * (double)sk * ((double)sum - shift)) * w->rules->scale;
 }
 
 static inline float att_sage_logit(const att_plain_row *w, int64_t j, float score)
@@ -280,7 +293,7 @@ static inline att_status att_sage_quantise(const att_kernel *self, const att_pro
             ((float *)q->scales.data)[att_tensor_at(&q->scales, i0, i1, j / block, 0)] = scale;
             for (int64_t c = 0; q->zeros.data && c < n[3]; c++)
                 ((float *)q->zeros.data)[att_tensor_at(&q->zeros, i0, i1, j / block, c)] =
-                    -mean[c] / scale;
+                    att_sage_zero(mean[c], scale);
             for (int64_t i = 0; i < rows * n[3]; i++)
                 ((int8_t *)p->out.data)[att_tensor_at(&p->out, i0, i1, j + i / n[3], i % n[3])] =
                     code[i];
