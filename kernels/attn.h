@@ -371,6 +371,7 @@ typedef struct att_cost {
 #define ATT_TRAIT_DETERMINISTIC    1u /* bitwise equal over runs */
 #define ATT_TRAIT_THREAD_INVARIANT 2u /* bitwise equal over thread counts */
 #define ATT_TRAIT_INDEXED          4u /* reads the problem's index section, where there is one */
+#define ATT_TRAIT_LOOKS_AHEAD      8u /* APPROX: later rows change what a row keeps (prefill) */
 
 /* Why something is unsupported or failed: NUL-terminated text in the caller's buffer. */
 typedef struct att_reason {

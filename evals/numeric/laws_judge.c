@@ -309,6 +309,13 @@ static void compare_known(judging *w, int64_t r)
     }
 }
 
+/* Is the answer to be the same bit for bit whatever keys were kept? */
+static bool whatever_is_kept(const judging *w)
+{
+    return w->c->law->kind == LAW_BITWISE &&
+           !(att_ctx_kernel(w->x)->traits & ATT_TRAIT_LOOKS_AHEAD);
+}
+
 /* An approximation answers alike where it kept the same keys; elsewhere the law is silent. */
 static bool kept_the_same(judging *w, int64_t r, size_t s)
 {
@@ -316,7 +323,7 @@ static bool kept_the_same(judging *w, int64_t r, size_t s)
     const parity_inputs *a = w->base->in, *b = w->side[s].in;
     int64_t n = side->spec.sk;
 
-    if (parity_class(att_ctx_kernel(w->x)) != ATT_APPROX || w->c->law->kind == LAW_BITWISE)
+    if (parity_class(att_ctx_kernel(w->x)) != ATT_APPROX || whatever_is_kept(w))
         return true;
     for (int64_t j = 0; j < n; j++)
         if (side->at.j[j] < 0 ||
@@ -404,7 +411,7 @@ att_status law_judge(law_case *c, att_ctx *x, const att_units *units)
 {
     answer *all = calloc(c->sides + 1, sizeof *all);
     judging w = {.x = x, .c = c, .u = units, .base = all, .side = all + 1};
-    bool held = c->law->kind != LAW_BITWISE;
+    bool held = !whatever_is_kept(&w);
     att_status status = all ? ask(&w, c->base, true, w.base) : ATT_NO_MEMORY;
 
     for (size_t s = 0; status == ATT_OK && s < c->sides; s++)

@@ -28,6 +28,8 @@ static const char *const right[] = {
     "topp{p=0.3,least=4}",
     "routing{clusters=4,probes=1}",
     "routing{clusters=16,probes=3,draw=8}",
+    "minference{vertical=3,slash=2,last=4}",
+    "minference{vertical=0,slash=1}",
     "topk{k=5}",
 };
 
@@ -96,9 +98,19 @@ static void each_wrong_choice_is_seen_by_the_rule_of_its_parameters(void)
 /* What is kept may only grow with the budget, and all of it is dense attention. */
 static void full_budgets_are_dense_and_budgets_nested(void)
 {
-    static const char *const budgets[] = {
-        "sliding_window", "sink_window", "strided", "block_sparse", "longformer", "bigbird",
-        "topk",           "topp",        "quest",   "moba",         "routing"};
+    static const char *const budgets[] = {"sliding_window",
+                                          "sink_window",
+                                          "strided",
+                                          "block_sparse",
+                                          "longformer",
+                                          "bigbird",
+                                          "topk",
+                                          "topp",
+                                          "quest",
+                                          "moba",
+                                          "routing",
+                                          "minference",
+                                          "minference{last=4}"};
     static const char *const problems[] = {
         "b=2 hq=4 hkv=2 causal=br", "hq=2 values=equal causal=tl", "b=2 hq=2 lens=both dtype=f16"};
 
@@ -112,6 +124,20 @@ static void full_budgets_are_dense_and_budgets_nested(void)
         }
 }
 
+/* Early rows of MInference keep what later ones show: bits may move there, and nowhere else. */
+static void a_kernel_that_looks_ahead_is_held_to_the_rows_that_keep_the_same(void)
+{
+    att_record r = house_case("laws", "minference{vertical=2,slash=2,last=4}",
+                              "law=future sq=9 sk=17 causal=br", 3);
+
+    CU_ASSERT_EQUAL(r.status, ATT_PASS);
+    CU_ASSERT_PTR_NOT_NULL(att_record_metric(&r, "reselected"));
+    att_record_clear(&r);
+    r = house_case("laws", "quest{page=4,pages=2}", "law=future sq=9 sk=17 causal=br", 3);
+    CU_ASSERT_EQUAL(r.status, ATT_PASS);
+    att_record_clear(&r);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -120,6 +146,8 @@ int main(void)
         {"each_wrong_choice_is_seen_by_the_rule_of_its_parameters",
          each_wrong_choice_is_seen_by_the_rule_of_its_parameters},
         {"full_budgets_are_dense_and_budgets_nested", full_budgets_are_dense_and_budgets_nested},
+        {"a_kernel_that_looks_ahead_is_held_to_the_rows_that_keep_the_same",
+         a_kernel_that_looks_ahead_is_held_to_the_rows_that_keep_the_same},
         {"nothing_is_left_of_what_cases_shared", house_close},
         CU_TEST_INFO_NULL};
 
