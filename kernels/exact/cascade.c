@@ -21,32 +21,19 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     return status ? status : att_cascade_attend(p, &way, s);
 }
 
-/* Keys of from .. to that some row of the sequence reaches by ranges. */
-static int64_t reached(const att_problem *p, const att_seq *s, int64_t from, int64_t to)
-{
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    int64_t lo = to, hi = from;
-
-    for (int64_t i = 0; i < s->q_len; i++) {
-        const att_row row = att_row_of(&rules, s, 0, i);
-        lo = row.lo < row.hi ? att_min(lo, att_max(from, row.lo)) : lo;
-        hi = row.lo < row.hi ? att_max(hi, att_min(to, row.hi)) : hi;
-    }
-    return att_max(0, hi - lo);
-}
-
+/* Shared keys are read once for all of a group: as the one that reads most of them does. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
     const att_flash flash = {.keep = ATT_KEEP_ALL, .parts = 1};
-    const double bytes = (double)att_dtype_size(p->k.dtype) * (double)(p->head_dim + p->value_dim);
-    double keys = 0;
-    (void)self, (void)params;
+    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
+    const double kv = (double)p->heads_kv;
+    double keys = 0, rows = 0;
+    int32_t *marks = att_marks(p);
+    const att_status status = marks ? att_flash_cost(p, &flash, out) : ATT_NO_MEMORY;
 
-    const att_status status = att_flash_cost(p, &flash, out);
-    if (status)
-        return status;
-    for (int64_t a = 0; a < p->batch; a++) {
+    (void)self, (void)params;
+    for (int64_t a = 0; a < p->batch && status == ATT_OK; a++) {
         const att_seq leader = att_seq_of(p, a);
         int64_t most = 0;
         if (!att_cascade_leads(p, &leader))
@@ -56,13 +43,20 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
             const att_seq s = att_seq_of(p, b);
             if (!att_cascade_follows(p, &leader, b))
                 continue;
-            most = att_max(most, reached(p, &s, 0, shared));
-            keys += (double)reached(p, &s, shared, s.kv_len);
+            most = att_max(most, att_part_mark(&rules, &s, 0, s.q_len, 0, shared, marks));
+            keys += (double)att_part_mark(&rules, &s, 0, s.q_len, shared, s.kv_len, marks);
+            rows += (double)att_marked(marks, p->kv_len);
         }
         keys += (double)most;
     }
-    out->kv_bytes_read = keys * bytes * (double)p->heads_kv;
+    free(marks);
+    if (status)
+        return status;
+    out->keys_read = fmax(out->keys_read, rows * kv);
+    out->kv_bytes_read = keys * kv * att_row_bytes(p);
     out->flops_executed = out->flops_useful;
+    out->k_rows = out->v_rows = rows * kv;
+    out->v_run = 0;
     return ATT_OK;
 }
 

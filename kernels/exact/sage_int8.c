@@ -29,24 +29,19 @@ static att_status attend(const att_kernel *self, const att_problem *p, const att
     return status ? status : att_sage_attend(p, s->params[0].i, false, s);
 }
 
+/* All of K is read once, for its means and codes; V as by the plain loop. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
 {
-    const att_flash flash = {.keep = ATT_KEEP_ALL, .parts = 1};
-    const double d = (double)(p->head_dim + p->value_dim);
-    double keys = 0;
-    (void)self, (void)params;
+    const att_status status = att_plain_cost(self, p, params, out);
+    double rows = 0;
 
-    const att_status status = att_flash_cost(p, &flash, out);
-    if (status)
-        return status;
-    out->flops_executed = out->flops_useful;
-    for (int64_t b = 0; b < p->batch; b++) /* the pass that finds means and scales reads all of k */
-        keys += (double)att_seq_of(p, b).kv_len;
-    out->k_rows = keys * (double)p->heads_kv;
-    out->kv_bytes_read = fmax(out->kv_bytes_read,
-                              keys * (double)p->heads_kv * d * (double)att_dtype_size(p->k.dtype));
-    return ATT_OK;
+    for (int64_t b = 0; b < p->batch; b++)
+        rows += (double)p->heads_kv * (double)att_seq_of(p, b).kv_len;
+    out->k_rows = rows;
+    out->kv_bytes_read = rows * (double)p->head_dim * (double)att_dtype_size(p->k.dtype) +
+                         out->keys_read * (double)p->value_dim * (double)att_dtype_size(p->v.dtype);
+    return status;
 }
 
 const att_kernel att_kernel_sage_int8 = {
