@@ -50,9 +50,13 @@ static void judge_rows(att_ctx *x, const cost_call *c)
         att_ctx_record(x, "unread",
                        over(c->cost.k_rows, k) +
                            over(c->cost.v_rows, c->v.shared ? c->cost.v_rows : v));
+    const double group = (double)(c->in->spec.hkv ? c->in->spec.hq / c->in->spec.hkv : 1);
     if ((more_k > 0 && k == (double)c->k.rows) || (more_v > 0 && v == (double)c->v.rows))
         att_ctx_diagnose(x, "reads_everything", 0.0,
                          "every row is read, though the kernel declares fewer");
+    else if (more_k > 0 && group > 1 && k == group * c->cost.k_rows)
+        att_ctx_diagnose(x, "group_size_forgotten", 0.0,
+                         "as many rows are read as declared, times the query heads of a group");
 }
 
 /* Rows of V in aligned runs of `run` keys without a needed one, and in no sequence at all. */

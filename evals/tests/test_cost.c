@@ -213,6 +213,9 @@ static void quantised_rows_are_counted_too(void)
 static void a_window_counted_in_rows_of_queries_is_caught(void)
 {
     expect("group_size_forgotten", STEP " wl=64", ATT_FAIL, "undeclared", 4 * 65);
+    att_record r = run_case("group_size_forgotten", STEP " wl=64");
+    CU_ASSERT(names(&r, "group_size_forgotten"));
+    att_record_clear(&r);
     expect("group_size_forgotten", "hq=2 sq=1 sk=512 d=16 causal=br wl=64", ATT_PASS, NULL, 0);
 }
 
