@@ -343,6 +343,18 @@ static att_status supports(const att_kernel *self, att_op op, const att_problem 
 
 static const att_param PARAMS[] = {ATT_EVICT_PARAMS("256", "128"), {0}};
 
+/* Held: the budget, and the tokens of a step. */
+static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
+                       att_cost *out)
+{
+    const int64_t budget = params[ATT_EVICT_BUDGET].i;
+    const att_status status = att_stream_cost(p, budget, false, out);
+
+    (void)self;
+    out->state_bytes = att_cache_bytes(p, att_min(p->kv_len, budget) + att_max(1, p->q_len));
+    return status;
+}
+
 static const att_session_ops session = {.open = open,
                                         .append = append,
                                         .attend = attend,
@@ -362,5 +374,6 @@ const att_kernel att_kernel_h2o_cache = {
     .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
     .params = PARAMS,
     .supports = supports,
+    .cost = cost,
     .session = &session,
 };
