@@ -36,6 +36,18 @@ static double weights(const choice_head *c, const uint8_t *may, const double *s,
     return error + (double)(n + 4) * c->u;
 }
 
+/* Has row i a key that it may see but whose logit is no number?  Then no weight is one. */
+static bool is_lost(const choice_head *c, int64_t i, const double *s)
+{
+    const parity_spec *spec = &c->in->spec;
+    const uint8_t *allowed = c->in->allowed + ((c->b * spec->hq + c->h) * spec->sq + i) * spec->sk;
+    bool lost = false;
+
+    for (int64_t j = 0; j < spec->sk; j++)
+        lost |= allowed[j] && isnan(s[j]);
+    return lost;
+}
+
 static void judge_row(const choice_head *c, const double *s, const double *b, const double *p,
                       candidate *row, const uint8_t *kept, double slack, choice_tally *t)
 {
@@ -72,7 +84,8 @@ att_status choice_mass(const choice_head *c, choice_tally *t)
 
     for (int64_t i = 0; x && row && i < s->sq; i++) {
         double *b = x + s->sk, *p = b + s->sk;
-        if (!att_profile_logits(c->profile, (c->b * s->hq + c->h) * s->sq + i, x, b))
+        if (!att_profile_logits(c->profile, (c->b * s->hq + c->h) * s->sq + i, x, b) ||
+            is_lost(c, i, x))
             continue;
         const double slack = weights(c, c->may + i * s->sk, x, b, p);
         judge_row(c, x, b, p, row, c->kept + i * s->sk, slack, t);
