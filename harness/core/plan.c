@@ -18,8 +18,7 @@ typedef struct expansion {
     att_run_plan *plan;
     att_registry *registry;
     const att_plan_filter *filter;
-    const char *measure;
-    const char *params;
+    const char *measure, *params;
     const cJSON *by_name; /* kernels that "*" does not stand for */
     bool all;             /* kernels come from "*" */
     bool pattern; /* kernels come from a pattern: those without the eval's operator are left out */

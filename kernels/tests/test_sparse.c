@@ -345,44 +345,6 @@ static void nan_outside_the_pattern_does_not_leak(void)
         }
 }
 
-/* pool_kv on a problem = flash_f32 on the pooled problem, by the plain loop. */
-static void pool_kv_attends_to_the_mean_of_heads(void)
-{
-    const att_kernel *k = try_kernel("pool_kv");
-    for (int c = 0; c < N_SPECS; c++) {
-        if (SPECS[c].hkv != 2)
-            continue;
-        const att_value v[] = {{.i = 1}};
-        try_problem t;
-        att_host host;
-        try_make(&t, &SPECS[c], 4);
-        CU_ASSERT_EQUAL_FATAL(att_host_make(2, &host), ATT_OK);
-        CU_ASSERT_EQUAL(try_call(k, ATT_OP_ATTEND, &t.p, v, &host, NULL), ATT_OK);
-        att_tensor k1 = try_tensor(&t, ATT_F32, TRY_DENSE, t.p.batch, 1, t.p.kv_len, t.p.head_dim);
-        att_tensor v1 = try_tensor(&t, ATT_F32, TRY_DENSE, t.p.batch, 1, t.p.kv_len, t.p.value_dim);
-        for (int64_t b = 0; b < t.p.batch; b++)
-            for (int64_t j = 0; j < t.p.kv_len; j++) {
-                for (int64_t d = 0; d < t.p.head_dim; d++)
-                    try_put(&k1, b, 0, j, d,
-                            (try_get(&t.p.k, b, 0, j, d) + try_get(&t.p.k, b, 1, j, d)) / 2);
-                for (int64_t d = 0; d < t.p.value_dim; d++)
-                    try_put(&v1, b, 0, j, d,
-                            (try_get(&t.p.v, b, 0, j, d) + try_get(&t.p.v, b, 1, j, d)) / 2);
-            }
-        t.p.k = k1, t.p.v = v1, t.p.heads_kv = 1;
-        CU_ASSERT(try_worst(&t, NULL) <= 1);
-        att_host_drop(&host);
-        try_drop(&t);
-    }
-    try_problem t;
-    att_reason why = {""};
-    try_make(&t, &(try_spec){SHAPE(1, 6, 3, 4, 4, 8, 8)}, 1);
-    CU_ASSERT_EQUAL(k->supports(k, ATT_OP_ATTEND, &t.p, (att_value[]){{.i = 2}}, &why),
-                    ATT_UNSUPPORTED);
-    CU_ASSERT(strstr(why.text, "3 KV heads") != NULL);
-    try_drop(&t);
-}
-
 static void uniform_is_the_mean_of_allowed_values(void)
 {
     const att_kernel *k = try_kernel("uniform");
@@ -447,7 +409,6 @@ int main(void)
         {"topk_lets_nan_through", topk_lets_nan_through},
         {"full_budgets_are_dense", full_budgets_are_dense},
         {"nan_outside_the_pattern_does_not_leak", nan_outside_the_pattern_does_not_leak},
-        {"pool_kv_attends_to_the_mean_of_heads", pool_kv_attends_to_the_mean_of_heads},
         {"uniform_is_the_mean_of_allowed_values", uniform_is_the_mean_of_allowed_values},
         {"cost_counts_the_keys_really_read", cost_counts_the_keys_really_read},
         CU_TEST_INFO_NULL};

@@ -134,6 +134,49 @@ static void the_table_tells_what_a_variant_keeps_reads_and_loses(void)
     cJSON_Delete(all);
 }
 
+/* What a suite's rows and the names of tracks stand for. */
+static void a_track_stands_for_its_evals(void)
+{
+    char *all = NULL, *numeric = NULL, *probes = NULL;
+
+    CU_ASSERT_EQUAL(attest("run --suite smoke --kernel topk --dry-run", &all), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(attest("run --suite smoke --eval numeric --kernel topk --dry-run", &numeric),
+                    ATT_EXIT_PASS);
+    attest("run --suite smoke --eval probes --kernel topk --dry-run", &probes);
+    CU_ASSERT_PTR_NOT_NULL(strstr(numeric, " parity topk"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(numeric, " laws topk"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(numeric, " sequence.calls topk"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(all, " cost."));
+    CU_ASSERT_PTR_NULL(strstr(numeric, " cost."));
+    CU_ASSERT_PTR_NULL(strstr(probes, " parity "));
+    free(all);
+    free(numeric);
+    free(probes);
+}
+
+static void a_suite_with_one_value_in_place_of_a_list_is_refused_with_its_name(void)
+{
+    char path[PATH_MAX], arguments[2 * PATH_MAX], *out = NULL;
+    size_t n = 0;
+
+    snprintf(path, sizeof path, "%s/one.json", folder);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fputs("{\"schema_version\": 1, \"name\": \"one\", \"rows\": [{\"measure\": \"parity\", "
+          "\"kernels\": [\"*\"], \"params\": {\"sq\": 3}, \"seeds\": [1]}]}",
+          f);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+    snprintf(arguments, sizeof arguments, "run --suite '%s' --dry-run", path);
+    CU_ASSERT_NOT_EQUAL(attest(arguments, &out), ATT_EXIT_PASS);
+    free(out);
+    snprintf(arguments, sizeof arguments, "%s/err", folder);
+    out = att_file_read(arguments, 1 << 20, &n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out, path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(out, "params.sq: a list is expected"));
+    free(out);
+}
+
 #define TEST(x)                                                                                    \
     {                                                                                              \
 #x, x                                                                                      \
@@ -145,6 +188,8 @@ int main(void)
         TEST(every_variant_of_the_field_has_a_kernel_that_passes_or_a_reason),
         TEST(every_kernel_says_its_formula_why_it_exists_and_its_source),
         TEST(the_table_tells_what_a_variant_keeps_reads_and_loses),
+        TEST(a_track_stands_for_its_evals),
+        TEST(a_suite_with_one_value_in_place_of_a_list_is_refused_with_its_name),
         CU_TEST_INFO_NULL,
     };
     char command[PATH_MAX];

@@ -194,45 +194,6 @@ static void kernels_are_listed_with_what_they_can_do(void)
     answer_drop(&a);
 }
 
-static void a_track_stands_for_its_evals(void)
-{
-    answer all = ASK("run", "--suite", "smoke", "--kernel", "topk", "--dry-run");
-    answer numeric =
-        ASK("run", "--suite", "smoke", "--eval", "numeric", "--kernel", "topk", "--dry-run");
-    answer probes =
-        ASK("run", "--suite", "smoke", "--eval", "probes", "--kernel", "topk", "--dry-run");
-
-    CU_ASSERT_EQUAL(numeric.code, ATT_EXIT_PASS);
-    CU_ASSERT_PTR_NOT_NULL(strstr(numeric.out, " parity topk"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(numeric.out, " laws topk"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(numeric.out, " sequence.calls topk"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(all.out, " cost."));
-    CU_ASSERT_PTR_NULL(strstr(numeric.out, " cost."));
-    CU_ASSERT_PTR_NULL(strstr(probes.out, " parity "));
-    answer_drop(&all);
-    answer_drop(&numeric);
-    answer_drop(&probes);
-}
-
-static void a_suite_with_one_value_in_place_of_a_list_is_refused_with_its_name(void)
-{
-    char path[] = "/tmp/att_verbs_XXXXXX.json";
-    const int fd = mkstemps(path, 5);
-    static const char suite[] =
-        "{\"schema_version\": 1, \"name\": \"one\", \"rows\": [{\"measure\": "
-        "\"parity\", \"kernels\": [\"*\"], \"params\": {\"sq\": 3}, "
-        "\"seeds\": [1]}]}";
-
-    CU_ASSERT_EQUAL_FATAL(write(fd, suite, strlen(suite)), (ssize_t)strlen(suite));
-    close(fd);
-    answer a = ASK("run", "--suite", path, "--dry-run");
-    CU_ASSERT_NOT_EQUAL(a.code, ATT_EXIT_PASS);
-    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, path));
-    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "params.sq: a list is expected"));
-    answer_drop(&a);
-    unlink(path);
-}
-
 static void every_table_is_an_array_of_named_objects(void)
 {
     static const char *const tables[] = {"kernels", "zoo", "controls", "evals", "suites"};
@@ -441,9 +402,6 @@ int main(void)
          an_isa_level_that_is_not_there_is_a_usage_error},
         {"every_verb_has_help_on_stdout", every_verb_has_help_on_stdout},
         {"kernels_are_listed_with_what_they_can_do", kernels_are_listed_with_what_they_can_do},
-        {"a_track_stands_for_its_evals", a_track_stands_for_its_evals},
-        {"a_suite_with_one_value_in_place_of_a_list_is_refused_with_its_name",
-         a_suite_with_one_value_in_place_of_a_list_is_refused_with_its_name},
         {"every_table_is_an_array_of_named_objects", every_table_is_an_array_of_named_objects},
         {"show_prints_parameters_and_contracts", show_prints_parameters_and_contracts},
         {"show_knows_suites_parameters_and_layers", show_knows_suites_parameters_and_layers},
