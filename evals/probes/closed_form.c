@@ -55,12 +55,8 @@ static int blocks(const att_variant_part *part, closed_pair pair)
 static const struct {
     const char *kernel;
     int (*sees)(const att_variant_part *part, closed_pair pair);
-} forms[] = {{"sliding_window", window},
-             {"sink_window", sinks},
-             {"strided", strided},
-             {"block_sparse", blocks},
-             {"topk", all},
-             {"knn_memory", all}};
+} forms[] = {{"sliding_window", window}, {"sink_window", sinks}, {"strided", strided},
+             {"block_sparse", blocks},   {"topk", all},          {"knn_memory", all}};
 
 int closed_form_sees(const att_variant_part *part, closed_pair pair)
 {

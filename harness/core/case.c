@@ -142,7 +142,8 @@ static att_status print_case(att_case *c, att_why *why)
     if (!c->eval->group_by) {
         c->group = c->line;
     } else {
-        att_buf_printf(&group, " seed=%" PRIu64 "%s%s", c->seed, c->eval->group_kernel ? " " : "",
+        att_buf_printf(&group, " seed=%" PRIu64 " %s%s%s", c->seed, c->measure,
+                       c->eval->group_kernel ? " " : "",
                        c->eval->group_kernel ? c->variant->text : "");
         c->group = group.failed ? NULL : att_arena_text(&c->arena, group.data);
     }

@@ -117,7 +117,7 @@ static void probes_of_the_suite_are_left_out(void)
 {
     cJSON *json = NULL;
 
-    write_suite(CAUSAL ", {\"measure\": \"needle\", \"kernels\": [\"*\"], \"params\": {\"len\": "
+    write_suite(CAUSAL ", {\"measure\": \"probe.needle\", \"kernels\": [\"*\"], \"params\": {\"len\": "
                        "[256]}, \"seeds\": [1]}");
     CU_ASSERT_EQUAL(zoo("--json --kernel zoo:causal_top_left --kernel flash_f32", &json),
                     ATT_EXIT_PASS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator needle: theory agrees with what the kernels say they select, dense finds everything,
+/* The operator track: theory agrees with what the kernels say they select, dense finds everything,
  * the crippled kernels are punished. */
 #include <limits.h>
 #include <stdlib.h>
@@ -120,7 +120,7 @@ static void run_needle(const char *const *kernels, att_result *result)
         snprintf(command, sizeof command, "'%s/attest' run --quiet --out '%s'", self, folder);
     for (; *kernels; kernels++)
         used += snprintf(command + used, sizeof command - (size_t)used,
-                         " --case 'needle %s len=512 seed=3'", *kernels);
+                         " --case 'probe.needle %s len=512 seed=3'", *kernels);
     snprintf(command + used, sizeof command - (size_t)used, " >'%s/out' 2>&1", folder);
     CU_ASSERT_EQUAL(system(command), 0);
     snprintf(command, sizeof command, "%s/latest/result.json", folder);
@@ -159,5 +159,5 @@ int main(void)
          dense_finds_every_needle_and_every_control_is_punished},
         CU_TEST_INFO_NULL};
 
-    return att_suite_run("needle", tests);
+    return att_suite_run("probes", tests);
 }

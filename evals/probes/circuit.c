@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every circuit is made of: codes, haystacks, places, questions. */
+#include "evals/probes/circuit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static att_status make_codes(att_ctx *x, void *arg, void **out)
+{
+    att_rng all = att_rng_make(1, "codes");
+    float *code = malloc((size_t)PROBE_CODES * PROBE_CODE * sizeof *code);
+
+    (void)x, (void)arg;
+    if (!code)
+        return ATT_NO_MEMORY;
+    for (int64_t c = 0; c < PROBE_CODES; c++) {
+        att_rng rng = att_rng_split(&all, (uint64_t)c);
+        double v[PROBE_CODE], size = 0;
+        for (int d = 0; d < PROBE_CODE; d++) {
+            v[d] = att_rng_normal(&rng);
+            size += v[d] * v[d];
+        }
+        for (int d = 0; d < PROBE_CODE; d++)
+            code[c * PROBE_CODE + d] = (float)(v[d] / sqrt(size));
+    }
+    *out = code;
+    return ATT_OK;
+}
+
+att_status probe_codes(att_ctx *x, const float **out)
+{
+    void *code = NULL;
+    att_status status = att_ctx_shared(x, "run:codes", make_codes, NULL, free, &code);
+
+    *out = code;
+    return status;
+}
+
+static void write_columns(const probe_circuit *c, att_rng *rng)
+{
+    for (int64_t j = 0; j < c->contexts * c->len; j++) {
+        float *v = c->v + j * c->width;
+        uint64_t signs = att_rng_u64(rng);
+        memset(v + PROBE_CODE, 0, (size_t)(c->width - PROBE_CODE) * sizeof *v);
+        v[PROBE_ALL] = 1;
+        v[PROBE_FIRST] = j % c->len < 4;
+        for (int s = 0; s < PROBE_N_SIGNS; s++)
+            v[PROBE_SIGNS + s] = signs >> s & 1 ? 1 : -1;
+    }
+}
+
+att_status probe_circuit_open(probe_circuit *c, int64_t marks, att_rng *rng)
+{
+    size_t tokens = (size_t)(c->contexts * c->len);
+    size_t rows = (size_t)(c->contexts * c->heads * c->rows);
+
+    c->width = (PROBE_MARKS + marks + 7) / 8 * 8;
+    c->k = malloc(tokens * PROBE_CODE * sizeof *c->k);
+    c->v = malloc(tokens * (size_t)c->width * sizeof *c->v);
+    c->q = calloc(rows * PROBE_CODE, sizeof *c->q);
+    if (!c->k || !c->v || !c->q)
+        return ATT_NO_MEMORY;
+    write_columns(c, rng);
+    return ATT_OK;
+}
+
+void probe_circuit_drop(void *circuit)
+{
+    probe_circuit *c = circuit;
+
+    if (!c)
+        return;
+    free(c->k);
+    free(c->v);
+    free(c->q);
+    free(c->asked);
+    free(c->own);
+    free(c);
+}
+
+void probe_put(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t value)
+{
+    const int64_t j = context * c->len + at;
+
+    memcpy(c->k + j * PROBE_CODE, c->code + key * PROBE_CODE, PROBE_CODE * sizeof *c->k);
+    memcpy(c->v + j * c->width, c->code + value * PROBE_CODE, PROBE_CODE * sizeof *c->v);
+}
+
+void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value)
+{
+    c->v[(context * c->len + at) * c->width + column] = value;
+}
+
+/* Rank r of n words with probability near 1 / ((r + 1) ln(n + 1)): exp of a uniform logarithm. */
+static int64_t zipf(att_rng *rng, int64_t n)
+{
+    int64_t r = (int64_t)exp(att_rng_unit(rng) * log((double)(n + 1))) - 1;
+
+    return r < n ? r : n - 1;
+}
+
+void probe_hay(const probe_circuit *c, att_rng *rng, int64_t first)
+{
+    const int64_t n = PROBE_CODES - first;
+    const char how = c->haystack ? *c->haystack : 'n';
+    const bool prose = how == 'p', needles = c->haystack && strcmp(c->haystack, "needles") == 0;
+
+    for (int64_t g = 0; g < c->contexts; g++) {
+        int64_t start = (int64_t)att_rng_below(rng, (uint64_t)n);
+        for (int64_t j = 0; j < c->len; j++) {
+            /* Steps of a prime: all codes before one comes again, unless it divides n. */
+            int64_t key = needles ? (start + j * 1031) % n
+                          : prose ? zipf(rng, n)
+                                  : (int64_t)att_rng_below(rng, (uint64_t)n);
+            probe_put(c, g, j, first + key, first + (int64_t)att_rng_below(rng, (uint64_t)n));
+        }
+    }
+}
+
+void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int64_t lo = from + (to - from) * i / n, hi = from + (to - from) * (i + 1) / n;
+        out[i] = lo + (int64_t)att_rng_below(rng, (uint64_t)(hi - lo));
+    }
+}
+
+probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t code)
+{
+    if (c->n_asked == c->room) {
+        int64_t room = c->room ? 2 * c->room : 64;
+        probe_question *more = realloc(c->asked, (size_t)room * sizeof *more);
+        if (!more)
+            return NULL;
+        c->asked = more;
+        c->room = room;
+    }
+    c->asked[c->n_asked] = question;
+    memcpy(probe_query(c, &question, c->q), c->code + code * PROBE_CODE, PROBE_CODE * sizeof *c->q);
+    return &c->asked[c->n_asked++];
+}
+
+static int64_t row_of(const probe_circuit *c, const probe_question *a)
+{
+    return (a->context * c->heads + a->head) * c->rows + a->row;
+}
+
+float *probe_query(const probe_circuit *c, const probe_question *question, float *q)
+{
+    return q + row_of(c, question) * PROBE_CODE;
+}
+
+const float *probe_row(const probe_circuit *c, const probe_question *question, const float *out)
+{
+    return out + row_of(c, question) * c->width;
+}
+
+int64_t probe_position(const probe_circuit *c, const probe_question *question)
+{
+    return c->len - c->rows + question->row;
+}
+
+int64_t probe_nearest(const probe_circuit *c, const float *vector, int64_t first, int64_t n,
+                      int64_t answer, double *margin)
+{
+    double best = -(double)INFINITY, other = best, right = best;
+    int64_t found = -1;
+
+    *margin = NAN;
+    for (int64_t i = first; i < first + n; i++) {
+        double dot = 0;
+        for (int d = 0; d < PROBE_CODE; d++)
+            dot += (double)vector[d] * (double)c->code[i * PROBE_CODE + d];
+        if (!isfinite(dot))
+            return -1;
+        if (dot > best) {
+            best = dot;
+            found = i;
+        }
+        if (i == answer)
+            right = dot;
+        else
+            other = fmax(other, dot);
+    }
+    if (isfinite(right) && isfinite(other))
+        *margin = right - other;
+    return found;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* probe: does the attention still find what matters?  Operator track, one task a file (task.h).
+ *
+ * A circuit makes Q, K, V of token items, the kernel under test attends, the code nearest to what
+ * comes back is the answer.  What a variant should lose follows from its mask alone
+ * (closed_form.c); where a task's theory is exact, the measurement is held against it item by item.
+ * A loss that theory does not explain, and a hit that it forbids, are both `unexplained`: the
+ * suite's failure or the kernel's, never noise. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/stats.h"
+#include "core/eval.h"
+#include "evals/probes/call.h"
+#include "evals/probes/closed_form.h"
+#include "evals/probes/task.h"
+
+#define PROBE_TASK(name) extern const probe_task probe_task_##name;
+#include "evals/probes/tasks.def"
+#undef PROBE_TASK
+#define PROBE_TASK(name) &probe_task_##name,
+static const probe_task *const tasks[] = {
+#include "evals/probes/tasks.def"
+    NULL};
+#undef PROBE_TASK
+#define PROBE_TASK(name) #name,
+static const char *const names[] = {
+#include "evals/probes/tasks.def"
+    NULL};
+
+enum { LEN, FACTS, HAY, MATCH };
+
+static const probe_task *task_named(const char *name)
+{
+    for (size_t i = 0; tasks[i]; i++)
+        if (strcmp(tasks[i]->name, name) == 0)
+            return tasks[i];
+    return NULL;
+}
+
+static att_status make_circuit(att_ctx *x, void *arg, void **out)
+{
+    const probe_task *t = arg;
+    const att_value *values = att_ctx_values(x);
+    att_rng rng = att_ctx_group_rng(x, t->name);
+    probe_circuit *c = calloc(1, sizeof *c);
+    att_status status = c ? probe_codes(x, &c->code) : ATT_NO_MEMORY;
+
+    if (status == ATT_OK) {
+        c->len = values[LEN].i;
+        c->facts = values[FACTS].i ? values[FACTS].i : t->facts;
+        c->haystack = values[HAY].s;
+        status = t->make(c, &rng, att_ctx_why_buffer(x));
+        c->haystack = NULL;
+    }
+    if (status != ATT_OK) {
+        probe_circuit_drop(c);
+        c = NULL;
+    }
+    *out = c;
+    return status;
+}
+
+/* The code nearest to the output is the answer. */
+static probe_outcome decode(const probe_circuit *c, int64_t i, const float *out)
+{
+    const probe_question *a = &c->asked[i];
+    probe_outcome o = {0};
+
+    o.hit = probe_nearest(c, probe_row(c, a, out), 0, PROBE_CODES, a->answer, &o.score) ==
+            a->answer;
+    return o;
+}
+
+/* Does the kernel see all the evidence?  -1: its mask has no closed form. */
+static int sees(const att_variant_part *part, const probe_circuit *c, const probe_question *a)
+{
+    int all = a->n_evidence > 0 ? 1 : -1;
+
+    for (int64_t e = 0; e < a->n_evidence && all == 1; e++)
+        all = closed_form_sees(part, (closed_pair){a->context * c->heads + a->head,
+                                                   probe_position(c, a), a->evidence[e]});
+    return all;
+}
+
+/* Why a question was missed, by the weight on its answer. */
+static const char *blame(const probe_question *a, const float *row, int seen, probe_tally *t)
+{
+    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
+
+    if (seen == 0 || mass == 0) {
+        t->masked++;
+        return "masked";
+    }
+    if (isnan(mass))
+        return "";
+    if (fabs(mass) < 0.5) {
+        t->faint++;
+        return "under-weighted";
+    }
+    t->garbled++;
+    return "attended, not decoded";
+}
+
+static void add_masses(const probe_question *a, const float *row, probe_tally *t)
+{
+    double spread = 0;
+
+    for (int s = 0; s < PROBE_N_SIGNS; s++)
+        spread += (double)row[PROBE_SIGNS + s] * (double)row[PROBE_SIGNS + s] / PROBE_N_SIGNS;
+    t->spread += spread;
+    t->all += (double)row[PROBE_ALL];
+    t->first += (double)row[PROBE_FIRST];
+    if (a->mark >= 0) {
+        t->mass += (double)row[a->mark];
+        t->marked++;
+    }
+    if (a->rival >= 0) {
+        t->rival += (double)row[a->rival];
+        t->rivalled++;
+    }
+}
+
+/* With theory, masked evidence has weight 0 and is missed; seen evidence is found. */
+static bool contradicts(const probe_task *task, const probe_question *a, const float *row, int seen,
+                        int hit)
+{
+    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
+
+    if (task->hops > 1 || a->n_evidence > 1 || isnan(mass))
+        return hit != seen;
+    return seen ? !(hit && mass > 0.5) : mass != 0;
+}
+
+static void judge(att_ctx *x, const probe_task *task, const probe_circuit *c, const float *out,
+                  probe_tally *t)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+
+    for (int64_t i = 0; i < c->n_asked; i++) {
+        const probe_question *a = &c->asked[i];
+        const float *row = probe_row(c, a, out);
+        probe_outcome o = task->judge ? task->judge(c, i, out) : decode(c, i, out);
+        const int seen = sees(part, c, a);
+        const char *note = o.note ? o.note : o.hit ? "" : blame(a, row, seen, t);
+        if (task->theory && seen >= 0) {
+            bool wrong = contradicts(task, a, row, seen, o.hit);
+            t->known++;
+            t->expected += seen;
+            t->unexplained += wrong;
+            note = wrong ? "unexplained" : *note ? note : "seen";
+        }
+        t->n++;
+        t->hits += o.hit;
+        add_masses(a, row, t);
+        att_ctx_item(x, o.hit, (int32_t)a->context, o.score, a->at, note);
+    }
+}
+
+static void record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const att_interval ci = att_wilson((double)t->hits, (double)t->n, 0.95);
+    const att_problem p = probe_problem(c);
+    const att_cost cost = att_cost_of(part->kernel, &p, part->values);
+    const double n = (double)t->n;
+
+    att_ctx_record_n(x, "accuracy", (double)t->hits / n, t->n, ci.lo, ci.hi);
+    if (t->known) {
+        att_ctx_record(x, "accuracy_predicted", (double)t->expected / (double)t->known);
+        att_ctx_record(x, "unexplained", (double)t->unexplained);
+    }
+    att_ctx_record(x, "masked", (double)t->masked);
+    att_ctx_record(x, "under_weighted", (double)t->faint);
+    att_ctx_record(x, "not_decoded", (double)t->garbled);
+    if (t->marked) {
+        att_ctx_record(x, "mass", t->mass / (double)t->marked);
+        att_ctx_record(x, "lift", t->mass / (double)t->marked * (double)c->len);
+    }
+    if (t->rivalled)
+        att_ctx_record(x, "rival_mass", t->rival / (double)t->rivalled);
+    att_ctx_record(x, "first_mass", t->first / n);
+    att_ctx_record(x, "weights_sum", t->all / n);
+    att_ctx_record(x, "keys_effective", n / t->spread);
+    if (!isnan(cost.keys_read))
+        att_ctx_record(x, "keys_share",
+                       cost.keys_read / ((double)c->len * (double)(p.heads_q * p.q_len)));
+}
+
+static att_status measure(att_ctx *x, const probe_task *task, const probe_circuit *c, float *q,
+                          float *out)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const double match = att_ctx_values(x)[MATCH].f;
+    const size_t n = (size_t)(c->contexts * c->heads * c->rows) * PROBE_CODE;
+    const int64_t hops = task->hops ? task->hops : 1;
+    probe_tally t = {0};
+
+    memcpy(q, c->q, n * sizeof *q);
+    att_status status = probe_call(x, part, c, q, match, out);
+    for (int64_t hop = 1; hop < hops && status == ATT_OK; hop++) {
+        for (int64_t i = 0; i < c->n_asked; i++)
+            task->next(c, i, hop, out, q);
+        status = probe_call(x, part, c, q, match, out);
+    }
+    if (status != ATT_OK)
+        return status;
+    att_ctx_record(x, "chance", task->chance ? task->chance(c) : 1.0 / PROBE_CODES);
+    judge(x, task, c, out, &t);
+    record(x, c, &t);
+    if (task->record)
+        task->record(x, c, out);
+    return ATT_OK;
+}
+
+static att_status run(att_ctx *x)
+{
+    const probe_task *task = task_named(att_ctx_task(x));
+    void *shared = NULL;
+
+    if (task->longest && att_ctx_values(x)[LEN].i > task->longest) {
+        att_ctx_why(x, "%s is asked at most at %lld tokens", task->name, (long long)task->longest);
+        return ATT_UNSUPPORTED;
+    }
+    att_status status =
+        att_ctx_shared(x, task->name, make_circuit, (void *)task, probe_circuit_drop, &shared);
+    if (status != ATT_OK)
+        return status;
+    const probe_circuit *c = shared;
+    const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
+    float *q = malloc(rows * PROBE_CODE * sizeof *q);
+    float *out = malloc(rows * (size_t)c->width * sizeof *out);
+    status = q && out ? measure(x, task, c, q, out) : ATT_NO_MEMORY;
+    free(q);
+    free(out);
+    return status;
+}
+
+static double seconds(const char *task, const att_value *values)
+{
+    (void)task;
+    return 0.01 + (double)values[LEN].i * 3e-6;
+}
+
+static const att_param params[] = {
+    {"len", ATT_PARAM_INT, 0, "keys", "1024", "16:131072", "256 1024 4096 16384", "of a context"},
+    {"facts", ATT_PARAM_INT, 0, "", "0", "0:4096", NULL, "in a context; 0: the task's own number"},
+    {"hay", ATT_PARAM_WORD, 0, "", "noise", "noise|prose|needles", "noise prose needles",
+     "what lies between the facts"},
+    {"match", ATT_PARAM_REAL, 0, "nats", "0", "0:1000", NULL,
+     "logit of a query that meets its own key; 0: what suits the kernel"},
+    {0}};
+
+static const att_metric_spec metrics[] = {
+    {"accuracy", "share", ATT_HIGHER, (double)NAN, 0, "questions answered right"},
+    {"chance", "share", ATT_NEITHER, (double)NAN, 0, "of guessing right"},
+    {"accuracy_predicted", "share", ATT_HIGHER, (double)NAN, 0,
+     "questions whose evidence the closed form shows"},
+    {"unexplained", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "items that contradict the closed form"},
+    {"masked", "count", ATT_LOWER, (double)NAN, 0, "missed: the evidence had no weight"},
+    {"under_weighted", "count", ATT_LOWER, (double)NAN, 0, "missed: less than half the weight"},
+    {"not_decoded", "count", ATT_LOWER, (double)NAN, 0, "missed, though most weight was there"},
+    {"mass", "share", ATT_HIGHER, (double)NAN, 0, "weight on the answer's token"},
+    {"rival_mass", "share", ATT_LOWER, (double)NAN, 0, "weight on what it may be mistaken for"},
+    {"lift", "ratio", ATT_HIGHER, (double)NAN, 0, "mass over that of an even spread"},
+    {"first_mass", "share", ATT_NEITHER, (double)NAN, 0, "weight on the first four tokens"},
+    {"weights_sum", "ratio", ATT_NEITHER, (double)NAN, 0, "of all keys"},
+    {"keys_effective", "keys", ATT_NEITHER, (double)NAN, 0,
+     "1 over the sum of squared weights, estimated"},
+    {"keys_share", "share", ATT_LOWER, (double)NAN, 0, "keys really read, of all"},
+    {0}};
+
+const att_eval att_eval_probe = {.name = "probe",
+                                 .summary = "does the attention still find what matters",
+                                 .tasks = names,
+                                 .params = params,
+                                 .metrics = metrics,
+                                 .group_by = "len facts hay",
+                                 .ops = PROBE_OPS,
+                                 .chance = 1.0 / PROBE_CODES,
+                                 .seconds = seconds,
+                                 .run = run,
+                                 .track = ATT_TRACK_PROBE};

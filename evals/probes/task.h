@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A task of the operator track: what is laid out, what is asked, what counts as right.  One file,
+ * one `const probe_task probe_task_<stem>` at its end, one row in tasks.def. */
+#ifndef ATT_PROBES_TASK_H
+#define ATT_PROBES_TASK_H
+
+#include "evals/probes/circuit.h"
+
+/* One question's outcome. */
+typedef struct probe_outcome {
+    int hit;
+    double score;     /* how clearly, larger is better; NAN = none */
+    const char *note; /* static text; NULL: why it was missed is looked at (probe.c) */
+} probe_outcome;
+
+/* What all questions of a case add up to; shares over n. */
+typedef struct probe_tally {
+    int64_t n, hits;
+    int64_t known, expected, unexplained;   /* where the closed form speaks */
+    int64_t masked, faint, garbled;         /* missed: masked, under-weighted, not decoded */
+    double mass, rival, first, all, spread; /* sums over the questions (and marked ones) */
+    int64_t marked, rivalled;
+} probe_tally;
+
+typedef struct probe_task {
+    const char *name;
+    const char *exposes; /* the failure, in a few words */
+    int64_t facts;       /* a context, unless the case says otherwise */
+    int64_t longest;     /* most tokens that it is asked at; 0 = any */
+    bool theory; /* whoever sees all evidence answers right, and nobody else: the closed form
+                  * holds item by item */
+    /* Lays out the contexts and the (first) questions; c has contexts 0, len, facts and code set,
+     * all else 0.  UNSUPPORTED with why: this length or number of facts makes no sense. */
+    att_status (*make)(probe_circuit *c, att_rng *rng, att_why *why);
+    double (*chance)(const probe_circuit *c); /* of guessing right; NULL = 1 / PROBE_CODES */
+    int64_t hops;                             /* attentions a question; 0 = 1 */
+    /* Question i's vector in the queries q of the next attention, after `hop` of them gave out. */
+    void (*next)(const probe_circuit *c, int64_t i, int64_t hop, const float *out, float *q);
+    /* Question i answered by out, the last attention's; NULL: the code nearest to it is the
+     * answer, the margin over the others its score. */
+    probe_outcome (*judge)(const probe_circuit *c, int64_t i, const float *out);
+    /* Numbers of the task's own, in metrics that probe.c declares; NULL = none. */
+    void (*record)(att_ctx *x, const probe_circuit *c, const float *out);
+} probe_task;
+
+#endif
