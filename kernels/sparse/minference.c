@@ -2,9 +2,10 @@
 /* MInference, vertical-slash: the last queries of a prompt show which columns and which diagonals
  * of the attention matrix are heavy; all rows keep those.
  *
- *   A = softmax rows of the last `last` queries;  column(j) = sum_i A_ij;  slash(o) = sum_i
- * A_i,p_i-o kept(i, j):  j is among the `vertical` largest columns, or p_i - j among the `slash`
- * largest diagonals, o = 0 before all others      (ties: the lower j, the lower o)
+ *   A = softmax rows of the last `last` queries
+ *   column(j) = sum_i A_ij,  slash(o) = sum_i A_i,p_i-o
+ *   kept(i, j): j is among the `vertical` largest columns, or p_i - j among the `slash` largest
+ *               diagonals, o = 0 before all others            (ties: the lower j, the lower o)
  *
  * Why: heads of long prompts attend to few tokens from everywhere (columns) and to fixed distances
  * (diagonals); 64 rows of exact scores find both, and prefill skips the rest.
@@ -43,10 +44,12 @@ static const att_param PARAMS[] = {{.name = "vertical",
                                     .help = "last queries that are looked at"},
                                    {0}};
 
-/* Diagonals o = p_i - j lie at o + origin, of q_len + kv_len. */
-static int64_t origin_of(const att_problem *p)
+/* Diagonals o = p_i - j of a sequence lie at o + origin, of the call's q_len + its kv_len. */
+static int64_t origin_of(const att_list *l)
 {
-    return p->causal == ATT_CAUSAL_TOP_LEFT ? p->kv_len : p->q_len;
+    const att_problem *p = l->rules->p;
+
+    return p->causal == ATT_CAUSAL_TOP_LEFT ? l->seq->kv_len : p->q_len;
 }
 
 /* Adds the weights of one row to its columns and diagonals. */
@@ -80,12 +83,13 @@ static void mark(float *x, int64_t n, int64_t k, float *marks, float *room)
         marks[chosen[c]] = 1.0f;
 }
 
-/* Shared by a query head: marks of columns [Skv] and of diagonals [Sq + Skv]. */
+/* Shared by a query head: marks of the sequence's columns and diagonals. */
 static void prepare(const void *arg, att_list *l, int64_t q_head, float *shared, float *room)
 {
     const att_value *v = arg;
     const att_problem *p = l->rules->p;
-    const int64_t nk = p->kv_len, all = p->q_len + nk, origin = origin_of(p), nq = l->seq->q_len;
+    const int64_t nk = l->seq->kv_len, all = p->q_len + nk, origin = origin_of(l);
+    const int64_t nq = l->seq->q_len;
     float *column = room, *slash = column + nk / 16 * 16 + 16 + ATT_W;
     float *rest = slash + (all + ATT_W) / 16 * 16 + 16;
 
@@ -104,8 +108,7 @@ static void prepare(const void *arg, att_list *l, int64_t q_head, float *shared,
 
 static void pick(const void *arg, att_list *l, const att_row *row, const float *shared, float *room)
 {
-    const int64_t nk = l->rules->p->kv_len;
-    const float *slash = shared + nk + origin_of(l->rules->p) + row->position;
+    const float *slash = shared + l->seq->kv_len + origin_of(l) + row->position;
 
     (void)arg, (void)room;
     l->n = 0;
