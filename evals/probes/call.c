@@ -215,7 +215,7 @@ att_status probe_call(att_ctx *x, const att_variant_part *part, const probe_circ
                       const float *q, double match, float *out)
 {
     const att_kernel *k = part->kernel;
-    const int32_t rule = k->recur ? rule_of(part, c) : -1;
+    const int32_t rule = k->recur && k->class_ == ATT_OWN ? rule_of(part, c) : -1;
     fit f = rule < 0 ? SOFTMAX : fits[rule];
 
     if (match > 0)
