@@ -71,8 +71,6 @@ void att_tasks_drop(att_sheet *sheet);
 
 /* Whether a record asks questions: it has items, or a chance level. */
 bool att_record_is_probe(const att_record *record);
-/* Context length of a probe's record; NAN where it has none. */
-double att_record_length(const att_record *record);
 /* Pools the items of a task's records of `kernel` at `length` (NAN = all) whose depth lies in
  * [from, to); items without a depth count only where from = -INFINITY. */
 att_status att_task_rate(const att_task *task, const char *kernel, double length, double from,

@@ -14,21 +14,6 @@ bool att_record_is_probe(const att_record *r)
     return r->n_items > 0 || !isnan(r->chance);
 }
 
-double att_record_length(const att_record *record)
-{
-    static const char *const names[] = {"length", "len", "context", "tokens"};
-    char text[64];
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const att_metric *metric = att_record_metric(record, names[i]);
-        if (metric)
-            return metric->value;
-        if (att_record_param(record, names[i], text, sizeof text))
-            return strtod(text, NULL);
-    }
-    return NAN;
-}
-
 /* One `key=value` of a record's parameters, which are quoted where they hold a blank. */
 typedef struct word {
     const char *at;

@@ -127,6 +127,13 @@ att_interval att_mean_interval(const double *x, size_t n, double confidence)
 
 /* --------------------------------------------------------------------------- paired tests */
 
+double att_binomial_tail(int64_t k, int64_t n, double p)
+{
+    if (k <= 0 || k > n)
+        return k <= 0 ? 1.0 : 0.0;
+    return beta_share((double)k, (double)(n - k + 1), p);
+}
+
 double att_mcnemar_worse(int64_t losses, int64_t wins)
 {
     if (losses < 0 || wins < 0)
@@ -146,6 +153,52 @@ double att_mcnemar_worse(int64_t losses, int64_t wins)
         term *= upper ? (n - k) / (k + 1.0) : k / (n - k + 1.0);
     }
     return fmin(1.0, upper ? sum : 1.0 - sum);
+}
+
+/* reached[t]: the probability that the contexts so far, each counted or not by a fair coin, add up
+ * to t; the sum of signed x is twice that minus the sum of |x|. */
+static double flips_at_most(const double *x, size_t n, size_t total, size_t most)
+{
+    double *reached = calloc(total + 1, sizeof *reached), sum = 0.0;
+    size_t top = 0;
+
+    if (!reached)
+        return NAN;
+    reached[0] = 1.0;
+    for (size_t i = 0; i < n; i++) {
+        size_t step = (size_t)fabs(x[i]);
+        if (step == 0)
+            continue;
+        top += step;
+        for (size_t t = top; t >= step; t--)
+            reached[t] = 0.5 * (reached[t] + reached[t - step]);
+        for (size_t t = 0; t < step; t++)
+            reached[t] *= 0.5;
+    }
+    for (size_t t = 0; t <= most; t++)
+        sum += reached[t];
+    free(reached);
+    return fmin(1.0, sum);
+}
+
+double att_mcnemar_contexts(const double *x, size_t n)
+{
+    double total = 0.0, sum = 0.0;
+    int64_t losses = 0, wins = 0;
+    bool single = true;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabs(x[i]) <= 0x1p31) || x[i] != floor(x[i]))
+            return NAN;
+        total += fabs(x[i]);
+        sum += x[i];
+        losses += x[i] < 0;
+        wins += x[i] > 0;
+        single &= fabs(x[i]) <= 1.0;
+    }
+    if (single) /* keeps the digits of tails that the sums below would lose */
+        return att_mcnemar_worse(losses, wins);
+    return total > 0x1p31 ? NAN : flips_at_most(x, n, (size_t)total, (size_t)((total + sum) / 2));
 }
 
 double att_signflip_less(const double *x, size_t n, uint64_t seed, size_t draws)

@@ -17,8 +17,16 @@ double att_normal_quantile(double p);
  * effective, fractional number of items (design effect).  n = 0 gives [0, 1]. */
 att_interval att_wilson(double hits, double n, double confidence);
 
+/* P(Binomial(n, p) >= k). */
+double att_binomial_tail(int64_t k, int64_t n, double p);
+
 /* Exact one-sided McNemar: P(losses or more of losses + wins | no difference) = binomial tail. */
 double att_mcnemar_worse(int64_t losses, int64_t wins);
+
+/* The same by contexts: x[i] is a whole number, the wins of context i minus its losses, and whole
+ * contexts change sides: P(sum of randomly signed x <= sum of x), exactly.  Where no |x[i]| exceeds
+ * 1 this is att_mcnemar_worse.  NAN: no memory, or an x that is no whole number.  O(n sum |x|). */
+double att_mcnemar_contexts(const double *x, size_t n);
 
 /* One-sided paired sign-flip test of mean(x) < 0: exact for n <= 16, else `draws` random flips of
  * stream (seed, "signflip"). */

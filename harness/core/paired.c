@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FLIPS 9999 /* random ones, where there are more than 16 contexts */
+
 typedef struct step {
     int32_t cluster, difference;
+    double score; /* 0 where it is not finite on both sides */
 } step;
 
 static int by_cluster(const void *a, const void *b)
@@ -31,6 +34,10 @@ static bool reserve(att_paired *p, size_t more)
     if (!grown)
         return false;
     p->context = grown;
+    grown = realloc(p->score, 2 * need * sizeof *grown);
+    if (!grown)
+        return false;
+    p->score = grown;
     p->room = 2 * need;
     return true;
 }
@@ -44,7 +51,10 @@ bool att_paired_add(att_paired *p, const att_item *base, const att_item *own, si
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        steps[i] = (step){own[i].cluster, (own[i].hit != 0) - (base[i].hit != 0)};
+        double score = own[i].score - base[i].score;
+        steps[i] = (step){own[i].cluster, (own[i].hit != 0) - (base[i].hit != 0),
+                          isfinite(score) ? score : 0.0};
+        p->scored += isfinite(score) != 0;
         p->wins += steps[i].difference > 0;
         p->losses += steps[i].difference < 0;
     }
@@ -52,8 +62,9 @@ bool att_paired_add(att_paired *p, const att_item *base, const att_item *own, si
     qsort(steps, n, sizeof *steps, by_cluster);
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || steps[i].cluster != steps[i - 1].cluster)
-            p->context[p->contexts++] = 0.0;
+            p->context[p->contexts] = p->score[p->contexts] = 0.0, p->contexts++;
         p->context[p->contexts - 1] += steps[i].difference;
+        p->score[p->contexts - 1] += steps[i].score;
     }
     free(steps);
     return true;
@@ -63,8 +74,11 @@ bool att_paired_merge(att_paired *to, const att_paired *from)
 {
     if (!reserve(to, from->contexts))
         return false;
-    if (from->contexts > 0)
+    if (from->contexts > 0) {
         memcpy(to->context + to->contexts, from->context, from->contexts * sizeof *to->context);
+        memcpy(to->score + to->contexts, from->score, from->contexts * sizeof *to->score);
+    }
+    to->scored += from->scored;
     to->contexts += from->contexts;
     to->n += from->n;
     to->wins += from->wins;
@@ -88,8 +102,54 @@ att_interval att_paired_interval(const att_paired *p, double confidence)
                           fmin(1, fmax(t.hi * scale, w - l + half))};
 }
 
+double att_paired_worse(const att_paired *p)
+{
+    return att_mcnemar_contexts(p->context, p->contexts);
+}
+
+double att_paired_better(const att_paired *p)
+{
+    double *turned = malloc((p->contexts + 1) * sizeof *turned);
+
+    if (!turned)
+        return NAN;
+    for (size_t i = 0; i < p->contexts; i++)
+        turned[i] = -p->context[i];
+    double tail = att_mcnemar_contexts(turned, p->contexts);
+    free(turned);
+    return tail;
+}
+
+double att_paired_score_less(const att_paired *p)
+{
+    return p->scored > 0 ? att_signflip_less(p->score, p->contexts, 1, FLIPS) : NAN;
+}
+
+double att_paired_score_difference(const att_paired *p)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < p->contexts; i++)
+        sum += p->score[i];
+    return p->scored > 0 ? sum / (double)p->scored : NAN;
+}
+
+double att_paired_effect(const att_paired *p)
+{
+    double n = (double)p->n, k = (double)p->contexts, squares = 0.0;
+    double d = att_paired_difference(p), mean = k > 0 ? n * d / k : 0.0;
+    double single = (double)(p->wins + p->losses) - n * d * d; /* if items stood alone */
+
+    if (p->contexts < 2 || !(single > 0))
+        return p->contexts == 1 && p->n > 0 ? n : 1.0;
+    for (size_t i = 0; i < p->contexts; i++)
+        squares += (p->context[i] - mean) * (p->context[i] - mean);
+    return fmax(1.0, k / (k - 1) * squares / single);
+}
+
 void att_paired_drop(att_paired *p)
 {
     free(p->context);
+    free(p->score);
     *p = (att_paired){0};
 }

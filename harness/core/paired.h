@@ -11,8 +11,10 @@
 /* Zero-initialise; att_paired_drop frees. */
 typedef struct att_paired {
     int64_t n, wins, losses;
-    double *context; /* sum of the differences of a context */
+    double *context; /* a context's wins minus its losses */
+    double *score;   /* a context's sum of differences of scores that are finite on both sides */
     size_t contexts, room;
+    int64_t scored; /* items that have such a difference */
 } att_paired;
 
 /* Adds n items, in the same order on both sides; contexts of one call are not those of another.
@@ -23,6 +25,17 @@ bool att_paired_merge(att_paired *to, const att_paired *from);
 /* own minus base, as a share of the items; NAN where there are none. */
 double att_paired_difference(const att_paired *p);
 att_interval att_paired_interval(const att_paired *p, double confidence);
+/* One-sided exact tests of "own is worse" and "own is better": McNemar by contexts (base/stats.h),
+ * so that items that share one do not count as so many.  1 where there are none; NAN: no memory. */
+double att_paired_worse(const att_paired *p);
+double att_paired_better(const att_paired *p);
+/* One-sided sign-flip test of contexts' scores: own lower than base.  NAN where none is scored. */
+double att_paired_score_less(const att_paired *p);
+/* Mean difference of scores; NAN where none is scored. */
+double att_paired_score_difference(const att_paired *p);
+/* Design effect of the differences: how many times more items it takes than if every item had a
+ * context of its own; at least 1, n where there is one context, 1 where nothing differs. */
+double att_paired_effect(const att_paired *p);
 void att_paired_drop(att_paired *p);
 
 #endif

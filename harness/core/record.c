@@ -55,6 +55,21 @@ bool att_record_param(const att_record *record, const char *name, char *out, siz
     return found;
 }
 
+double att_record_length(const att_record *record)
+{
+    static const char *const names[] = {"length", "len", "context", "tokens"};
+    char text[64];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const att_metric *metric = att_record_metric(record, names[i]);
+        if (metric)
+            return metric->value;
+        if (att_record_param(record, names[i], text, sizeof text))
+            return strtod(text, NULL);
+    }
+    return NAN;
+}
+
 void att_record_clear(att_record *r)
 {
     for (size_t i = 0; i < r->n_metrics; i++) {

@@ -115,14 +115,28 @@ static void put_comparison(FILE *f, const att_comparison *c)
         att_json_put_real(f, c->difference);
         fputs(", ", f);
     }
+    if (!isnan(c->effect)) {
+        fputs("\"effect\": ", f);
+        att_json_put_real(f, c->effect);
+        fputs(", ", f);
+    }
+    if (c->margin > 0)
+        fprintf(f, "\"inferior\": %d, ", c->inferior);
     fputs("\"kernel\": ", f);
     att_json_put_text(f, c->kernel ? c->kernel : "");
-    fprintf(f, ", \"losses\": %" PRId64 ", \"measure\": ", c->losses);
+    fprintf(f, ", \"losses\": %" PRId64, c->losses);
+    if (c->margin > 0)
+        put_real(f, "margin", c->margin);
+    fputs(", \"measure\": ", f);
     att_json_put_text(f, c->measure ? c->measure : "");
     fprintf(f, ", \"n\": %" PRId64, c->n);
+    if (c->margin > 0)
+        fprintf(f, ", \"needed\": %" PRId64, c->needed);
     put_real(f, "p", c->p);
+    put_real(f, "p_context", c->p_context);
     put_real(f, "p_holm", c->p_holm);
     put_real(f, "score_difference", c->score_difference);
+    put_real(f, "score_p", c->score_p);
     fputs(", \"verdict\": ", f);
     att_json_put_text(f, c->verdict ? c->verdict : "cannot tell");
     fprintf(f, ", \"wins\": %" PRId64 "}", c->wins);

@@ -85,10 +85,17 @@ typedef struct att_comparison {
     char *measure, *kernel;
     int64_t n, wins, losses;
     double difference, lo, hi; /* accuracy minus dense's, clustered interval */
-    double p, p_holm;          /* one-sided exact McNemar, worse than dense */
+    double p;                  /* one-sided exact McNemar over items: worse than dense */
+    double p_context;          /* the same over contexts, where items share them */
+    double p_holm;             /* p_context, adjusted over the measures of the kernel */
     double score_difference;   /* mean paired score (margin) difference; NAN = none */
-    double detectable;         /* smallest loss this n could show at the family's level */
-    char *verdict;             /* "same", "worse", "better", "cannot tell", "no power" */
+    double score_p;            /* one-sided sign-flip test of it over contexts; NAN = none */
+    double effect;             /* design effect of the differences */
+    double detectable;         /* smallest true loss found with ATT_COMPARE_POWER; NAN = none is */
+    double margin;             /* of non-inferiority; 0 = none declared */
+    int inferior;              /* than -margin: 1 yes, 0 no, -1 too few items, or no margin */
+    int64_t needed; /* items that the margin needs at what was seen; -1 = no number does */
+    char *verdict;  /* "same", "worse", "better", "cannot tell", "no power" */
 } att_comparison;
 
 typedef struct att_text_pair {
@@ -115,6 +122,8 @@ typedef struct att_result {
 const att_metric *att_record_metric(const att_record *record, const char *name);
 /* Value of `name=` in the case's parameters as text into out[size]; false if it has none. */
 bool att_record_param(const att_record *record, const char *name, char *out, size_t size);
+/* Context length of a probe's record; NAN where it has none. */
+double att_record_length(const att_record *record);
 
 void att_record_clear(att_record *record);
 void att_result_clear(att_result *result);

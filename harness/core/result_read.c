@@ -108,6 +108,21 @@ static att_status inputs(const cJSON *root, att_result *r, const place *at)
     return st;
 }
 
+/* What belongs to a margin, where there is one. */
+static att_status margin(const cJSON *c, att_comparison *out, const place *at)
+{
+    int64_t inferior = -1;
+    att_status st = real(c, "margin", &out->margin, at);
+
+    out->needed = -1;
+    if (st || isnan(out->margin))
+        out->margin = 0;
+    else if (!(st = whole(c, "needed", -1, &out->needed, at)))
+        st = whole(c, "inferior", -1, &inferior, at);
+    out->inferior = inferior > 0 ? 1 : (int)inferior;
+    return st;
+}
+
 static att_status comparison(const cJSON *c, att_comparison *out, const place *at)
 {
     static const char *const words[] = {"same", "worse", "better", "cannot tell", "no power", NULL};
@@ -124,7 +139,10 @@ static att_status comparison(const cJSON *c, att_comparison *out, const place *a
         (st = real(c, "difference", &out->difference, at)) || (st = real(c, "p", &out->p, at)) ||
         (st = real(c, "p_holm", &out->p_holm, at)) ||
         (st = real(c, "score_difference", &out->score_difference, at)) ||
-        (st = real(c, "detectable", &out->detectable, at)))
+        (st = real(c, "detectable", &out->detectable, at)) ||
+        (st = real(c, "p_context", &out->p_context, at)) ||
+        (st = real(c, "score_p", &out->score_p, at)) ||
+        (st = real(c, "effect", &out->effect, at)) || (st = margin(c, out, at)))
         return st;
     if (ci &&
         (!cJSON_IsArray(ci) || cJSON_GetArraySize(ci) != 2 ||

@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paired comparison with dense.
+/* Paired comparison of kernels, or of a kernel with what it was.
  *
- * Wins w and losses l are the items that one kernel hit and the other missed.  One-sided exact
- * McNemar: p = P(Binomial(l + w, 1/2) >= l), adjusted by Holm over the measures of a kernel.  The
- * interval of the difference is core/paired's, over contexts.  Complexity: O(records log records +
- * items). */
+ * Wins w and losses l are the items that one side hit and the other missed.  One-sided exact
+ * McNemar: p = P(Binomial(l + w, 1/2) >= l).  Items that share a context stand or fall together, so
+ * what is judged is the same test with contexts in place of items (base/stats.h), adjusted by Holm
+ * over the measures of a kernel.  The interval of the difference is core/paired's.  Complexity:
+ * O(records log records + items). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/power.h"
 #include "base/stats.h"
-#include "core/paired.h"
 #include "gate/compare.h"
 
 /* What one (measure, kernel) adds up to while the records are walked. */
 typedef struct tally {
     const att_record *first; /* names the row */
     att_paired paired;
-    int64_t scored;
-    double score_sum;
     double better_p, better_holm;
     double margin;
     size_t dark; /* cells without power */
 } tally;
+
+/* The base's records, in order. */
+typedef struct bases {
+    const att_compare_how *how;
+    const att_record **cells;
+    size_t n;
+} bases;
 
 static int order_cells(const att_record *a, const att_record *b)
 {
@@ -39,6 +45,14 @@ static int order_cells(const att_record *a, const att_record *b)
 static int order_pointers(const void *a, const void *b)
 {
     return order_cells(*(const att_record *const *)a, *(const att_record *const *)b);
+}
+
+static int order_with_kernels(const void *a, const void *b)
+{
+    const att_record *x = *(const att_record *const *)a, *y = *(const att_record *const *)b;
+    int c = order_cells(x, y);
+
+    return c ? c : strcmp(x->kernel, y->kernel);
 }
 
 static bool is_probe(const att_record *r)
@@ -62,28 +76,62 @@ static tally *find_tally(tally *tallies, size_t *n, const att_record *r)
     return &tallies[(*n)++];
 }
 
-/* Adds the paired items of two records of one cell. */
-static bool add_cell(tally *t, const att_record *dense, const att_record *r)
+static bool find_bases(const att_result *result, const att_compare_how *how, bases *out)
 {
-    for (size_t i = 0; i < r->n_items; i++)
-        if (isfinite(dense->items[i].score) && isfinite(r->items[i].score)) {
-            t->scored++;
-            t->score_sum += r->items[i].score - dense->items[i].score;
-        }
-    return att_paired_add(&t->paired, dense->items, r->items, r->n_items);
+    const att_result *from = how->before ? how->before : result;
+
+    *out = (bases){how, calloc(from->n_records + 1, sizeof *out->cells), 0};
+    for (size_t i = 0; out->cells && i < from->n_records; i++)
+        if (is_probe(&from->records[i]) &&
+            (!how->base || strcmp(from->records[i].kernel, how->base) == 0))
+            out->cells[out->n++] = &from->records[i];
+    if (out->n > 0)
+        qsort(out->cells, out->n, sizeof *out->cells,
+              how->base ? order_pointers : order_with_kernels);
+    return out->cells != NULL;
 }
 
-/* The fewest losses, no wins beside them, that would be seen at `level`; as a share of n. */
-static double detectable(int64_t n, double level)
+/* The base's record of the same cell; NULL = there is none. */
+static const att_record *base_of(const bases *b, const att_record *r)
 {
-    for (int64_t losses = 1; losses <= n && losses < 1024; losses++)
-        if (att_mcnemar_worse(losses, 0) <= level)
-            return (double)losses / (double)n;
-    return NAN;
+    const att_record **found = b->n > 0
+                                   ? bsearch(&r, b->cells, b->n, sizeof *b->cells,
+                                             b->how->base ? order_pointers : order_with_kernels)
+                                   : NULL;
+    return found ? *found : NULL;
+}
+
+/* Whether a record is one to compare: the base is not compared with itself in one result. */
+static bool is_own(const att_compare_how *how, const att_record *r)
+{
+    return is_probe(r) && (how->before || !how->base || strcmp(r->kernel, how->base) != 0);
+}
+
+static bool same_items(const att_record *a, const att_record *b)
+{
+    for (size_t i = 0; i < a->n_items; i++) {
+        double x = a->items[i].at, y = b->items[i].at;
+        if (a->items[i].cluster != b->items[i].cluster || !(x == y || (isnan(x) && isnan(y))))
+            return false;
+    }
+    return true;
+}
+
+/* Both whole, and of equal items. */
+static bool pairs(const bases *b, const att_record *base, const att_record *r)
+{
+    return is_measured(r) && is_measured(base) && r->n_items == base->n_items &&
+           (!b->how->before || same_items(base, r));
+}
+
+/* The items in a sample of n that stand alone: n over the design effect. */
+static int64_t standing_alone(const att_comparison *c)
+{
+    return (int64_t)((double)c->n / c->effect);
 }
 
 /* "worse" and "better" need the paired test and the interval over contexts; "same" needs that no
- * item differs, or that the interval lies within the margin that the kernel declares. */
+ * item differs, or that the interval lies within the margin. */
 static const char *verdict_of(const tally *t, const att_comparison *c)
 {
     if (c->n == 0)
@@ -94,37 +142,55 @@ static const char *verdict_of(const tally *t, const att_comparison *c)
         return "better";
     if (c->wins + c->losses == 0 && isfinite(c->detectable))
         return "same";
-    if (t->margin > 0 && c->lo > -t->margin && c->hi < t->margin)
+    if (c->margin > 0 && c->lo > -c->margin && c->hi < c->margin)
         return "same";
     return "cannot tell";
+}
+
+static void judge_margin(att_comparison *c)
+{
+    double n = (double)c->n;
+
+    if (!(c->margin > 0) || c->n == 0)
+        return;
+    c->inferior = c->lo > -c->margin ? 0 : c->hi < -c->margin ? 1 : -1;
+    c->needed = att_margin_items(c->margin, (double)c->losses / n, (double)c->wins / n, c->effect,
+                                 ATT_COMPARE_CONFIDENCE, ATT_COMPARE_POWER);
 }
 
 /* Everything but the adjusted p and what depends on it. */
 static bool summarise(tally *t, att_comparison *c)
 {
+    const att_paired *p = &t->paired;
+
     *c = (att_comparison){.measure = strdup(t->first->measure),
                           .kernel = strdup(t->first->kernel),
-                          .n = t->paired.n,
-                          .wins = t->paired.wins,
-                          .losses = t->paired.losses,
-                          .difference = NAN,
+                          .n = p->n,
+                          .wins = p->wins,
+                          .losses = p->losses,
+                          .difference = att_paired_difference(p),
                           .lo = NAN,
                           .hi = NAN,
                           .p = NAN,
+                          .p_context = NAN,
                           .p_holm = NAN,
-                          .score_difference = NAN,
-                          .detectable = NAN};
+                          .score_difference = att_paired_score_difference(p),
+                          .score_p = att_paired_score_less(p),
+                          .effect = att_paired_effect(p),
+                          .detectable = NAN,
+                          .margin = t->margin,
+                          .inferior = -1,
+                          .needed = -1};
     t->better_p = t->better_holm = NAN;
     if (c->n > 0) {
-        att_interval interval = att_paired_interval(&t->paired, ATT_COMPARE_CONFIDENCE);
-        c->difference = att_paired_difference(&t->paired);
+        att_interval interval = att_paired_interval(p, ATT_COMPARE_CONFIDENCE);
         c->lo = interval.lo;
         c->hi = interval.hi;
         c->p = att_mcnemar_worse(c->losses, c->wins);
-        t->better_p = att_mcnemar_worse(c->wins, c->losses);
+        c->p_context = att_paired_worse(p);
+        t->better_p = att_paired_better(p);
+        judge_margin(c);
     }
-    if (t->scored > 0)
-        c->score_difference = t->score_sum / (double)t->scored;
     return c->measure && c->kernel;
 }
 
@@ -136,7 +202,7 @@ static void adjust(tally *tallies, att_comparison *rows, size_t n, size_t at, do
 
     for (size_t i = at; i < n; i++)
         if (strcmp(rows[i].kernel, rows[at].kernel) == 0 && rows[i].n > 0) {
-            worse[m] = rows[i].p;
+            worse[m] = rows[i].p_context;
             better[m++] = tallies[i].better_p;
         }
     if (m == 0)
@@ -147,7 +213,9 @@ static void adjust(tally *tallies, att_comparison *rows, size_t n, size_t at, do
         if (strcmp(rows[i].kernel, rows[at].kernel) == 0 && rows[i].n > 0) {
             rows[i].p_holm = adjusted[k];
             tallies[i].better_holm = adjusted[m + k];
-            rows[i].detectable = detectable(rows[i].n, ATT_COMPARE_LEVEL / (double)m);
+            rows[i].detectable = att_mcnemar_detectable(
+                standing_alone(&rows[i]), (double)rows[i].wins / (double)rows[i].n,
+                ATT_COMPARE_LEVEL / (double)m, ATT_COMPARE_POWER);
             k++;
         }
 }
@@ -160,24 +228,22 @@ static bool first_of_kernel(const att_comparison *rows, size_t i)
     return true;
 }
 
-/* Walks the records that are not dense's and adds each to its row. */
-static bool walk(const att_result *result, const char *dense, const att_record **cells,
-                 size_t n_cells, tally *tallies, size_t *n_tallies)
+/* Walks the records that are not the base's and adds each to its row. */
+static bool walk(const att_result *result, const bases *b, tally *tallies, size_t *n_tallies)
 {
     for (size_t i = 0; i < result->n_records; i++) {
         const att_record *r = &result->records[i];
-        if (!is_probe(r) || strcmp(r->kernel, dense) == 0)
+        if (!is_own(b->how, r))
             continue;
         tally *t = find_tally(tallies, n_tallies, r);
-        t->margin = r->margin;
-        const att_record **found =
-            n_cells ? bsearch(&r, cells, n_cells, sizeof *cells, order_pointers) : NULL;
-        if (!found)
+        t->margin = b->how->margin > 0 ? b->how->margin : r->margin;
+        const att_record *base = base_of(b, r);
+        if (!base)
             continue;
-        if (r->status == ATT_NO_POWER || (*found)->status == ATT_NO_POWER)
+        if (r->status == ATT_NO_POWER || base->status == ATT_NO_POWER)
             t->dark++;
-        else if (is_measured(r) && is_measured(*found) && r->n_items == (*found)->n_items &&
-                 !add_cell(t, *found, r))
+        else if (pairs(b, base, r) &&
+                 !att_paired_add(&t->paired, base->items, r->items, r->n_items))
             return false;
     }
     return true;
@@ -193,49 +259,74 @@ static void drop_rows(att_comparison *rows, size_t n)
     free(rows);
 }
 
-att_status att_compare_fill(att_result *result, const char *dense, att_why *why)
+/* The rows of the tallies, judged; NULL = no memory. */
+static att_comparison *judge(tally *tallies, size_t n)
 {
-    att_status status = ATT_NO_MEMORY;
-    size_t n = result->n_records ? result->n_records : 1, n_cells = 0, n_rows = 0;
-    const att_record **cells = calloc(n, sizeof *cells);
-    tally *tallies = calloc(n, sizeof *tallies);
-    att_comparison *rows = NULL;
-    double *room = NULL;
+    att_comparison *rows = calloc(n + 1, sizeof *rows);
+    double *room = calloc(n + 1, 4 * sizeof *room);
+    bool good = rows && room;
 
-    if (!cells || !tallies)
-        goto done;
-    for (size_t i = 0; i < result->n_records; i++)
-        if (is_probe(&result->records[i]) && strcmp(result->records[i].kernel, dense) == 0)
-            cells[n_cells++] = &result->records[i];
-    qsort(cells, n_cells, sizeof *cells, order_pointers);
-    if (!walk(result, dense, cells, n_cells, tallies, &n_rows))
-        goto done;
-    rows = calloc(n_rows ? n_rows : 1, sizeof *rows);
-    room = calloc(n_rows ? n_rows : 1, 4 * sizeof *room);
-    if (!rows || !room)
-        goto done;
-    for (size_t i = 0; i < n_rows; i++)
-        if (!summarise(&tallies[i], &rows[i]))
-            goto done;
-    for (size_t i = 0; i < n_rows; i++)
+    for (size_t i = 0; i < n && good; i++)
+        good = summarise(&tallies[i], &rows[i]);
+    for (size_t i = 0; i < n && good; i++)
         if (first_of_kernel(rows, i))
-            adjust(tallies, rows, n_rows, i, room);
-    for (size_t i = 0; i < n_rows; i++)
-        if (!(rows[i].verdict = strdup(verdict_of(&tallies[i], &rows[i]))))
-            goto done;
-    drop_rows(result->comparisons, result->n_comparisons);
-    result->comparisons = rows;
-    result->n_comparisons = n_rows;
-    rows = NULL;
-    status = ATT_OK;
-done:
-    if (status != ATT_OK)
-        att_why_set(why, "comparison with %s: out of memory", dense);
-    drop_rows(rows, n_rows);
-    for (size_t i = 0; tallies && i < n; i++)
+            adjust(tallies, rows, n, i, room);
+    for (size_t i = 0; i < n && good; i++)
+        good = (rows[i].verdict = strdup(verdict_of(&tallies[i], &rows[i])));
+    free(room);
+    if (good)
+        return rows;
+    drop_rows(rows, n);
+    return NULL;
+}
+
+att_status att_compare_with(att_result *result, const att_compare_how *how, att_why *why)
+{
+    size_t n_rows = 0;
+    bases b = {0};
+    tally *tallies = calloc(result->n_records + 1, sizeof *tallies);
+    att_comparison *rows = NULL;
+
+    if (tallies && find_bases(result, how, &b) && walk(result, &b, tallies, &n_rows))
+        rows = judge(tallies, n_rows);
+    if (rows) {
+        drop_rows(result->comparisons, result->n_comparisons);
+        result->comparisons = rows;
+        result->n_comparisons = n_rows;
+    } else
+        att_why_set(why, "comparison with %s: out of memory", how->base ? how->base : "before");
+    for (size_t i = 0; tallies && i < n_rows; i++)
         att_paired_drop(&tallies[i].paired);
     free(tallies);
-    free(cells);
-    free(room);
-    return status;
+    free(b.cells);
+    return rows ? ATT_OK : ATT_NO_MEMORY;
+}
+
+att_status att_compare_fill(att_result *result, const char *dense, att_why *why)
+{
+    return att_compare_with(result, &(att_compare_how){.base = dense}, why);
+}
+
+att_status att_compare_at(const att_result *result, const att_compare_how *how, const char *measure,
+                          const char *kernel, double length, att_compare_cell *out)
+{
+    bases b = {0};
+    bool good = find_bases(result, how, &b);
+
+    for (size_t i = 0; i < result->n_records && good; i++) {
+        const att_record *r = &result->records[i];
+        if (!is_own(how, r) || strcmp(r->measure, measure) != 0 || strcmp(r->kernel, kernel) != 0 ||
+            !(isnan(length) || att_record_length(r) == length))
+            continue;
+        const att_record *base = base_of(&b, r);
+        if (!base || !pairs(&b, base, r))
+            continue;
+        for (size_t k = 0; k < r->n_items; k++) {
+            out->base_hits += base->items[k].hit != 0;
+            out->own_hits += r->items[k].hit != 0;
+        }
+        good = att_paired_add(&out->paired, base->items, r->items, r->n_items);
+    }
+    free(b.cells);
+    return good ? ATT_OK : ATT_NO_MEMORY;
 }

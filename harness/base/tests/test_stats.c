@@ -64,6 +64,41 @@ static void mcnemar_survives_thousands_of_items(void)
     CU_ASSERT_EQUAL(att_mcnemar_worse(1000, 3000), 1.0);
 }
 
+static void contexts_of_one_difference_give_mcnemar(void)
+{
+    const double x[] = {-1, -1, 0, -1, -1, 1, -1, -1, -1, 0, -1, 1};
+
+    CU_ASSERT_EQUAL(att_mcnemar_contexts(x, 12), att_mcnemar_worse(8, 2));
+    CU_ASSERT_EQUAL(att_mcnemar_contexts(NULL, 0), 1.0);
+}
+
+/* Fisher's maize again: the exact distribution by counting, where the other flips every sign. */
+static void contexts_that_change_sides_as_a_whole_give_fishers_863_of_32768(void)
+{
+    double negated[15];
+
+    for (size_t i = 0; i < 15; i++)
+        negated[i] = -maize[i];
+    CU_ASSERT_EQUAL(att_mcnemar_contexts(negated, 15), 863.0 / 32768);
+}
+
+static void a_context_that_loses_ten_items_loses_once(void)
+{
+    const double one[] = {-10}, three[] = {-10, -10, -10}, odd[] = {-1, 0.5};
+
+    CU_ASSERT_EQUAL(att_mcnemar_contexts(one, 1), 0.5);
+    CU_ASSERT_EQUAL(att_mcnemar_contexts(three, 3), 0.125);
+    CU_ASSERT_TRUE(isnan(att_mcnemar_contexts(odd, 2)));
+}
+
+static void binomial_tails_are_sums_of_terms(void)
+{
+    NEAR(att_binomial_tail(8, 10, 0.5), 56.0 / 1024, 1e-14);
+    NEAR(att_binomial_tail(1, 3, 0.2), 1 - 0.512, 1e-14);
+    CU_ASSERT_EQUAL(att_binomial_tail(0, 3, 0.2), 1.0);
+    CU_ASSERT_EQUAL(att_binomial_tail(4, 3, 0.2), 0.0);
+}
+
 static void signflip_gives_fishers_863_of_32768(void)
 {
     double negated[15];
@@ -173,6 +208,11 @@ int main(void)
          wilson_knows_nothing_without_items_and_keeps_the_ends},
         {"mcnemar_is_the_binomial_tail", mcnemar_is_the_binomial_tail},
         {"mcnemar_survives_thousands_of_items", mcnemar_survives_thousands_of_items},
+        {"contexts_of_one_difference_give_mcnemar", contexts_of_one_difference_give_mcnemar},
+        {"contexts_that_change_sides_as_a_whole_give_fishers_863_of_32768",
+         contexts_that_change_sides_as_a_whole_give_fishers_863_of_32768},
+        {"a_context_that_loses_ten_items_loses_once", a_context_that_loses_ten_items_loses_once},
+        {"binomial_tails_are_sums_of_terms", binomial_tails_are_sums_of_terms},
         {"signflip_gives_fishers_863_of_32768", signflip_gives_fishers_863_of_32768},
         {"random_flips_agree_with_all_flips", random_flips_agree_with_all_flips},
         {"signflip_does_not_lose_a_nan", signflip_does_not_lose_a_nan},

@@ -69,6 +69,7 @@ static void losses_in_one_context_alone_are_not_called_worse(void)
     put(&r, "window", "", 1, pattern(text, 40, 40, 30), 40);
     CU_ASSERT_EQUAL_FATAL(att_compare_fill(&r, DENSE, NULL), ATT_OK);
     CU_ASSERT(r.comparisons[0].p < 1e-6);
+    CU_ASSERT_EQUAL(r.comparisons[0].p_context, 0.5);
     CU_ASSERT_EQUAL(r.comparisons[0].hi, 1);
     CU_ASSERT_STRING_EQUAL(r.comparisons[0].verdict, "cannot tell");
     att_result_clear(&r);
@@ -88,7 +89,7 @@ static void equal_items_are_the_same_only_where_a_loss_would_show(void)
     CU_ASSERT_STRING_EQUAL(r.comparisons[0].verdict, "same");
     CU_ASSERT(r.comparisons[0].lo < 0 && r.comparisons[0].hi > 0);
     /* Two tests at 0.001: 2^-11 <= 0.0005, so eleven losses of 48 would show. */
-    CU_ASSERT_DOUBLE_EQUAL(r.comparisons[0].detectable, 11.0 / 48, 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(att_binomial_tail(11, 48, r.comparisons[0].detectable), 0.8, 1e-4);
     CU_ASSERT(isnan(r.comparisons[1].detectable));
     CU_ASSERT_STRING_EQUAL(r.comparisons[1].verdict, "cannot tell");
     att_result_clear(&r);
@@ -167,7 +168,11 @@ static void holm_counts_the_measures_of_each_kernel_apart(void)
         if (strcmp(c->kernel, "two") == 0)
             CU_ASSERT_DOUBLE_EQUAL(c->p_holm, p_one, 1e-15);
         if (strcmp(c->kernel, "one") == 0 && strcmp(c->measure, "lm.b") == 0)
-            CU_ASSERT_DOUBLE_EQUAL(c->p_holm, 2 * p_one, 1e-15);
+            CU_ASSERT_DOUBLE_EQUAL(c->p_holm, 3 * p_one, 1e-15);
+        if (strcmp(c->measure, "lm.c") == 0) { /* two items of each of ten contexts: ten losses */
+            CU_ASSERT_EQUAL(c->p, att_mcnemar_worse(20, 0));
+            CU_ASSERT_DOUBLE_EQUAL(c->p_context, p_one, 1e-15);
+        }
     }
     att_result_clear(&r);
 }
@@ -183,10 +188,103 @@ static void a_declared_margin_makes_small_differences_the_same(void)
     CU_ASSERT_EQUAL_FATAL(att_compare_fill(&r, DENSE, NULL), ATT_OK);
     CU_ASSERT_EQUAL(r.comparisons[0].losses, 4);
     CU_ASSERT_STRING_EQUAL(r.comparisons[0].verdict, "same");
+    CU_ASSERT_EQUAL(r.comparisons[0].inferior, 0);
     r.records[1].margin = 0.001;
     CU_ASSERT_EQUAL_FATAL(att_compare_fill(&r, DENSE, NULL), ATT_OK);
     CU_ASSERT_EQUAL_FATAL(r.n_comparisons, 1);
     CU_ASSERT_STRING_EQUAL(r.comparisons[0].verdict, "cannot tell");
+    CU_ASSERT_EQUAL(r.comparisons[0].inferior, -1);
+    CU_ASSERT_EQUAL(r.comparisons[0].needed, -1); /* the loss seen lies below the margin */
+    att_result_clear(&r);
+}
+
+static void too_few_items_for_a_margin_say_how_many_it_needs(void)
+{
+    char text[64];
+    att_result r = made_result();
+    const att_compare_how how = {.base = DENSE, .margin = 0.02};
+
+    put(&r, DENSE, "", 1, pattern(text, 24, 1, 0), 1);
+    put(&r, "twin", "", 1, pattern(text, 24, 1, 0), 1);
+    CU_ASSERT_EQUAL_FATAL(att_compare_with(&r, &how, NULL), ATT_OK);
+    CU_ASSERT_EQUAL(r.comparisons[0].margin, 0.02);
+    CU_ASSERT_EQUAL(r.comparisons[0].inferior, -1);
+    CU_ASSERT_EQUAL(r.comparisons[0].needed, 137);
+    att_result_clear(&r);
+}
+
+static void losses_beyond_a_margin_are_inferior(void)
+{
+    char text[256];
+    att_result r = made_result();
+    const att_compare_how how = {.base = DENSE, .margin = 0.02};
+
+    put(&r, DENSE, "", 1, pattern(text, 200, 4, 0), 4);
+    put(&r, "window", "", 1, pattern(text, 200, 4, 1), 4);
+    CU_ASSERT_EQUAL_FATAL(att_compare_with(&r, &how, NULL), ATT_OK);
+    CU_ASSERT_EQUAL(r.comparisons[0].inferior, 1);
+    att_result_clear(&r);
+}
+
+static void a_kernel_is_compared_with_itself_in_an_older_result(void)
+{
+    char text[128];
+    att_result before = made_result(), after = made_result();
+    const att_compare_how how = {.before = &before};
+
+    put(&before, DENSE, "len=8", 1, pattern(text, 40, 2, 0), 2);
+    put(&before, "window", "len=8", 1, pattern(text, 40, 2, 0), 2);
+    put(&after, DENSE, "len=8", 1, pattern(text, 40, 2, 0), 2);
+    put(&after, "window", "len=8", 1, pattern(text, 40, 2, 1), 2);
+    put(&after, "new", "len=8", 1, pattern(text, 40, 2, 1), 2);
+    CU_ASSERT_EQUAL_FATAL(att_compare_with(&after, &how, NULL), ATT_OK);
+    CU_ASSERT_EQUAL_FATAL(after.n_comparisons, 3);
+    CU_ASSERT_STRING_EQUAL(after.comparisons[0].verdict, "same");
+    CU_ASSERT_STRING_EQUAL(after.comparisons[1].verdict, "worse");
+    CU_ASSERT_EQUAL(after.comparisons[1].losses, 20);
+    CU_ASSERT_EQUAL(after.comparisons[2].n, 0);
+    before.records[1].items[3].at = 0.123; /* another item in its place: nothing is paired */
+    CU_ASSERT_EQUAL_FATAL(att_compare_with(&after, &how, NULL), ATT_OK);
+    CU_ASSERT_EQUAL(after.comparisons[1].n, 0);
+    att_result_clear(&before);
+    att_result_clear(&after);
+}
+
+static void one_length_is_paired_alone(void)
+{
+    char text[128];
+    att_result r = made_result();
+    const att_compare_how how = {.base = DENSE};
+    att_compare_cell cell = {0};
+
+    for (int len = 256; len <= 512; len *= 2) {
+        char params[32];
+        snprintf(params, sizeof params, "len=%d", len);
+        put(&r, DENSE, params, 1, pattern(text, 24, 4, 0), 4);
+        put(&r, "window", params, 1, pattern(text, 24, 4, len == 512), 4);
+    }
+    CU_ASSERT_EQUAL_FATAL(att_compare_at(&r, &how, "lm.needle", "window", 512, &cell), ATT_OK);
+    CU_ASSERT_EQUAL(cell.paired.n, 24);
+    CU_ASSERT_EQUAL(cell.paired.losses, 6);
+    CU_ASSERT_EQUAL(cell.base_hits, 24);
+    CU_ASSERT_EQUAL(cell.own_hits, 18);
+    att_paired_drop(&cell.paired);
+    att_result_clear(&r);
+}
+
+static void scores_have_a_test_of_their_own(void)
+{
+    char text[128];
+    att_result r = made_result();
+
+    put(&r, DENSE, "", 1, pattern(text, 40, 4, 0), 4);
+    put(&r, "window", "", 1, pattern(text, 40, 4, 0), 4);
+    for (size_t i = 0; i < 40; i++)
+        r.records[1].items[i].score -= 0.1;
+    CU_ASSERT_EQUAL_FATAL(att_compare_fill(&r, DENSE, NULL), ATT_OK);
+    CU_ASSERT_EQUAL(r.comparisons[0].p, 1.0);
+    CU_ASSERT_DOUBLE_EQUAL(r.comparisons[0].score_difference, -0.1, 1e-12);
+    CU_ASSERT_EQUAL(r.comparisons[0].score_p, 0x1p-10); /* ten contexts, all lower */
     att_result_clear(&r);
 }
 
@@ -218,6 +316,13 @@ int main(void)
          holm_counts_the_measures_of_each_kernel_apart},
         {"a_declared_margin_makes_small_differences_the_same",
          a_declared_margin_makes_small_differences_the_same},
+        {"too_few_items_for_a_margin_say_how_many_it_needs",
+         too_few_items_for_a_margin_say_how_many_it_needs},
+        {"losses_beyond_a_margin_are_inferior", losses_beyond_a_margin_are_inferior},
+        {"a_kernel_is_compared_with_itself_in_an_older_result",
+         a_kernel_is_compared_with_itself_in_an_older_result},
+        {"one_length_is_paired_alone", one_length_is_paired_alone},
+        {"scores_have_a_test_of_their_own", scores_have_a_test_of_their_own},
         {"a_result_without_probes_has_no_comparisons", a_result_without_probes_has_no_comparisons},
         CU_TEST_INFO_NULL};
 
