@@ -146,6 +146,15 @@ att_facts att_facts_of(const att_kernel *k, const att_value *values)
     return f;
 }
 
+att_cost att_facts_query(const att_kernel *k, const att_value *values, int64_t keys)
+{
+    int32_t first = ATT_F32;
+
+    while (first < ATT_I32 && !takes(k, values, 0, first))
+        first++;
+    return cost_of(k, values, first < ATT_I32 ? first : ATT_F32, 1, keys);
+}
+
 void att_facts_put(FILE *f, unsigned set, size_t n, const char *(*name)(size_t), bool json)
 {
     const char *gap = "";

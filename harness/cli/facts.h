@@ -25,6 +25,10 @@ typedef struct att_facts {
 /* values: the kernel's parameters in declared order. */
 att_facts att_facts_of(const att_kernel *k, const att_value *values);
 
+/* What one query costs after `keys` tokens, of one head of 64 elements of the first dtype; members
+ * are NAN where the kernel declares no cost. */
+att_cost att_facts_query(const att_kernel *k, const att_value *values, int64_t keys);
+
 const char *att_phase_name(size_t phase);
 /* Names of the set bits, printed as `"a", "b"` (json) or `a b`. */
 void att_facts_put(FILE *f, unsigned set, size_t n, const char *(*name)(size_t), bool json);

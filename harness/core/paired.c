@@ -42,9 +42,39 @@ static bool reserve(att_paired *p, size_t more)
     return true;
 }
 
+/* Squares of x about their mean. */
+static double squares_of(const double *x, size_t n)
+{
+    double mean = 0.0, squares = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        mean += x[i] / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    return squares;
+}
+
+/* What the contexts from `first` on, of n items, say of clustering.  A single context says nothing
+ * of others. */
+static void add_squares(att_paired *p, size_t first, size_t n, int64_t discordant)
+{
+    double sum = 0.0;
+    size_t contexts = p->contexts - first;
+
+    if (contexts < 2)
+        return;
+    for (size_t i = first; i < p->contexts; i++)
+        sum += p->context[i];
+    p->squares += squares_of(p->context + first, contexts);
+    p->degrees += (int64_t)contexts - 1;
+    p->alone += (double)discordant - sum * sum / (double)n;
+}
+
 bool att_paired_add(att_paired *p, const att_item *base, const att_item *own, size_t n)
 {
     step *steps = n < SIZE_MAX / sizeof *steps ? malloc((n + 1) * sizeof *steps) : NULL;
+    size_t first = p->contexts;
+    int64_t discordant = p->wins + p->losses;
 
     if (!steps || !reserve(p, n)) {
         free(steps);
@@ -66,6 +96,7 @@ bool att_paired_add(att_paired *p, const att_item *base, const att_item *own, si
         p->context[p->contexts - 1] += steps[i].difference;
         p->score[p->contexts - 1] += steps[i].score;
     }
+    add_squares(p, first, n, p->wins + p->losses - discordant);
     free(steps);
     return true;
 }
@@ -79,6 +110,9 @@ bool att_paired_merge(att_paired *to, const att_paired *from)
         memcpy(to->score + to->contexts, from->score, from->contexts * sizeof *to->score);
     }
     to->scored += from->scored;
+    to->squares += from->squares;
+    to->degrees += from->degrees;
+    to->alone += from->alone;
     to->contexts += from->contexts;
     to->n += from->n;
     to->wins += from->wins;
@@ -136,15 +170,14 @@ double att_paired_score_difference(const att_paired *p)
 
 double att_paired_effect(const att_paired *p)
 {
-    double n = (double)p->n, k = (double)p->contexts, squares = 0.0;
-    double d = att_paired_difference(p), mean = k > 0 ? n * d / k : 0.0;
-    double single = (double)(p->wins + p->losses) - n * d * d; /* if items stood alone */
+    double n = (double)p->n, k = (double)p->contexts, d = att_paired_difference(p);
 
-    if (p->contexts < 2 || !(single > 0))
-        return p->contexts == 1 && p->n > 0 ? n : 1.0;
-    for (size_t i = 0; i < p->contexts; i++)
-        squares += (p->context[i] - mean) * (p->context[i] - mean);
-    return fmax(1.0, k / (k - 1) * squares / single);
+    if (p->contexts < 2)
+        return p->n > 0 ? n : 1.0;
+    if (p->degrees > 0)
+        return p->alone > 0 ? fmax(1.0, k / (double)p->degrees * p->squares / p->alone) : 1.0;
+    double alone = (double)(p->wins + p->losses) - n * d * d;
+    return alone > 0 ? fmax(1.0, k / (k - 1) * squares_of(p->context, p->contexts) / alone) : 1.0;
 }
 
 void att_paired_drop(att_paired *p)

@@ -15,6 +15,11 @@ typedef struct att_paired {
     double *score;   /* a context's sum of differences of scores that are finite on both sides */
     size_t contexts, room;
     int64_t scored; /* items that have such a difference */
+    /* Within the calls of att_paired_add, so that lengths which differ are no sign of clustering:
+     * squares of contexts about their call's mean, their degrees of freedom, and what the squares
+     * of items would add up to if items stood alone. */
+    double squares, alone;
+    int64_t degrees;
 } att_paired;
 
 /* Adds n items, in the same order on both sides; contexts of one call are not those of another.
@@ -34,7 +39,8 @@ double att_paired_score_less(const att_paired *p);
 /* Mean difference of scores; NAN where none is scored. */
 double att_paired_score_difference(const att_paired *p);
 /* Design effect of the differences: how many times more items it takes than if every item had a
- * context of its own; at least 1, n where there is one context, 1 where nothing differs. */
+ * context of its own; at least 1, n where there is one context, 1 where nothing differs.  Within
+ * the calls of att_paired_add; over them where each added one context. */
 double att_paired_effect(const att_paired *p);
 void att_paired_drop(att_paired *p);
 

@@ -133,6 +133,7 @@ static void put_comparison(FILE *f, const att_comparison *c)
     if (c->margin > 0)
         fprintf(f, ", \"needed\": %" PRId64, c->needed);
     put_real(f, "p", c->p);
+    put_real(f, "p_better", c->p_better);
     put_real(f, "p_context", c->p_context);
     put_real(f, "p_holm", c->p_holm);
     put_real(f, "score_difference", c->score_difference);

@@ -88,6 +88,7 @@ typedef struct att_comparison {
     double p;                  /* one-sided exact McNemar over items: worse than dense */
     double p_context;          /* the same over contexts, where items share them */
     double p_holm;             /* p_context, adjusted over the measures of the kernel */
+    double p_better;           /* the same for "better" */
     double score_difference;   /* mean paired score (margin) difference; NAN = none */
     double score_p;            /* one-sided sign-flip test of it over contexts; NAN = none */
     double effect;             /* design effect of the differences */

@@ -141,6 +141,7 @@ static att_status comparison(const cJSON *c, att_comparison *out, const place *a
         (st = real(c, "score_difference", &out->score_difference, at)) ||
         (st = real(c, "detectable", &out->detectable, at)) ||
         (st = real(c, "p_context", &out->p_context, at)) ||
+        (st = real(c, "p_better", &out->p_better, at)) ||
         (st = real(c, "score_p", &out->score_p, at)) ||
         (st = real(c, "effect", &out->effect, at)) || (st = margin(c, out, at)))
         return st;

@@ -16,6 +16,7 @@
 #include "base/stats.h"
 #include "base/str.h"
 #include "core/paired.h"
+#include "core/rate.h"
 #include "core/verdict.h"
 
 #define METRIC "accuracy_minus_dense"
@@ -85,37 +86,16 @@ typedef struct power {
 static power power_of(const span *dense)
 {
     power p = {.chance = 0.0};
-    size_t n = 0, k = 0;
-    int32_t first = 0; /* cluster number of the record's first context */
+    att_hits all = {0};
 
-    for (size_t i = 0; i < dense->n; i++)
-        n += dense->at[i]->n_items;
-    uint8_t *hit = malloc(n);
-    int32_t *cluster = malloc(n * sizeof *cluster);
-    if (!hit || !cluster) {
-        p.failed = true;
-        goto done;
-    }
-    for (size_t i = 0; i < dense->n; i++) {
-        const att_record *r = dense->at[i];
-        int32_t top = 0;
-        p.chance = fmax(p.chance, r->chance);
-        for (size_t j = 0; j < r->n_items; j++, k++) {
-            hit[k] = r->items[j].hit != 0;
-            p.hits += hit[k];
-            /* wraps rather than overflows: any number will do that no other record uses */
-            cluster[k] = (int32_t)((uint32_t)first + (uint32_t)r->items[j].cluster);
-            top = r->items[j].cluster > top ? r->items[j].cluster : top;
-        }
-        first = (int32_t)((uint32_t)first + (uint32_t)top + 1u);
-    }
-    p.n = (int64_t)n;
-    double effect = att_design_effect(hit, cluster, n);
-    p.lo = att_wilson((double)p.hits / effect, (double)n / effect, ATT_VERDICT_CONFIDENCE).lo;
-    p.clear = p.lo > p.chance;
-done:
-    free(hit);
-    free(cluster);
+    for (size_t i = 0; i < dense->n && !p.failed; i++)
+        p.failed = !att_hits_add(&all, dense->at[i]);
+    p.chance = all.chance;
+    p.hits = all.hits;
+    p.n = (int64_t)all.n;
+    p.lo = att_hits_interval(&all, ATT_VERDICT_CONFIDENCE).lo;
+    p.clear = !p.failed && p.lo > p.chance;
+    att_hits_drop(&all);
     return p;
 }
 

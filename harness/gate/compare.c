@@ -19,7 +19,7 @@
 typedef struct tally {
     const att_record *first; /* names the row */
     att_paired paired;
-    double better_p, better_holm;
+    double better_p; /* over contexts, before it is adjusted */
     double margin;
     size_t dark; /* cells without power */
 } tally;
@@ -138,13 +138,23 @@ static const char *verdict_of(const tally *t, const att_comparison *c)
         return t->dark > 0 ? "no power" : "cannot tell";
     if (c->p_holm <= ATT_COMPARE_LEVEL && c->hi < 0)
         return "worse";
-    if (t->better_holm <= ATT_COMPARE_LEVEL && c->lo > 0)
+    if (c->p_better <= ATT_COMPARE_LEVEL && c->lo > 0)
         return "better";
     if (c->wins + c->losses == 0 && isfinite(c->detectable))
         return "same";
     if (c->margin > 0 && c->lo > -c->margin && c->hi < c->margin)
         return "same";
     return "cannot tell";
+}
+
+/* How much wider the interval is than if items stood alone, in items: what it takes to narrow it.
+ */
+static double widening(const att_comparison *c, double half)
+{
+    double n = (double)c->n, z = att_normal_quantile(0.5 + ATT_COMPARE_CONFIDENCE / 2);
+    double spread = (double)(c->losses + c->wins) / n - c->difference * c->difference;
+
+    return spread > 0 ? fmax(1.0, n * (half / z) * (half / z) / spread) : 1.0;
 }
 
 static void judge_margin(att_comparison *c)
@@ -154,8 +164,9 @@ static void judge_margin(att_comparison *c)
     if (!(c->margin > 0) || c->n == 0)
         return;
     c->inferior = c->lo > -c->margin ? 0 : c->hi < -c->margin ? 1 : -1;
-    c->needed = att_margin_items(c->margin, (double)c->losses / n, (double)c->wins / n, c->effect,
-                                 ATT_COMPARE_CONFIDENCE, ATT_COMPARE_POWER);
+    c->needed = att_margin_items(c->margin, (double)c->losses / n, (double)c->wins / n,
+                                 widening(c, c->difference - c->lo), ATT_COMPARE_CONFIDENCE,
+                                 ATT_COMPARE_POWER);
 }
 
 /* Everything but the adjusted p and what depends on it. */
@@ -174,6 +185,7 @@ static bool summarise(tally *t, att_comparison *c)
                           .p = NAN,
                           .p_context = NAN,
                           .p_holm = NAN,
+                          .p_better = NAN,
                           .score_difference = att_paired_score_difference(p),
                           .score_p = att_paired_score_less(p),
                           .effect = att_paired_effect(p),
@@ -181,7 +193,7 @@ static bool summarise(tally *t, att_comparison *c)
                           .margin = t->margin,
                           .inferior = -1,
                           .needed = -1};
-    t->better_p = t->better_holm = NAN;
+    t->better_p = NAN;
     if (c->n > 0) {
         att_interval interval = att_paired_interval(p, ATT_COMPARE_CONFIDENCE);
         c->lo = interval.lo;
@@ -212,7 +224,7 @@ static void adjust(tally *tallies, att_comparison *rows, size_t n, size_t at, do
     for (size_t i = at, k = 0; i < n; i++)
         if (strcmp(rows[i].kernel, rows[at].kernel) == 0 && rows[i].n > 0) {
             rows[i].p_holm = adjusted[k];
-            tallies[i].better_holm = adjusted[m + k];
+            rows[i].p_better = adjusted[m + k];
             rows[i].detectable = att_mcnemar_detectable(
                 standing_alone(&rows[i]), (double)rows[i].wins / (double)rows[i].n,
                 ATT_COMPARE_LEVEL / (double)m, ATT_COMPARE_POWER);
@@ -305,6 +317,11 @@ att_status att_compare_with(att_result *result, const att_compare_how *how, att_
 att_status att_compare_fill(att_result *result, const char *dense, att_why *why)
 {
     return att_compare_with(result, &(att_compare_how){.base = dense}, why);
+}
+
+double att_compare_p(const att_comparison *c)
+{
+    return c->difference > 0 ? c->p_better : c->p_holm;
 }
 
 att_status att_compare_at(const att_result *result, const att_compare_how *how, const char *measure,

@@ -32,6 +32,9 @@ att_status att_compare_with(att_result *result, const att_compare_how *how, att_
 /* The same with every kernel against `dense`, margins as declared. */
 att_status att_compare_fill(att_result *result, const char *dense, att_why *why);
 
+/* The adjusted p of the side that the difference is on; NAN where nothing is paired. */
+double att_compare_p(const att_comparison *c);
+
 /* Pairs what a row is made of, of one length alone unless it is NAN; *out zero-initialised,
  * att_paired_drop frees.  *base_hits, *own_hits: of those items.  NO_MEMORY. */
 typedef struct att_compare_cell {
