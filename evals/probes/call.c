@@ -178,6 +178,8 @@ static att_status recur(att_ctx *x, const att_variant_part *part, const probe_ci
 
     for (int64_t from = 0, n; from < c->len && status == ATT_OK; from += n) {
         n = c->len - from < CHUNK ? c->len - from : CHUNK;
+        if (lead_of(c, from) && lead_of(c, from) < n)
+            n = lead_of(c, from); /* rows that are asked are a call of their own */
         chunk_fill(c, q, f, from, n, &s);
         int64_t heads = lead_of(c, from) < n ? c->heads : 1; /* nothing asked: one will do */
         att_problem p = chunk_problem(c, &s, n, heads, rule, &section);

@@ -87,6 +87,28 @@ void probe_put(const probe_circuit *c, int64_t context, int64_t at, int64_t key,
     memcpy(c->v + j * c->width, c->code + value * PROBE_CODE, PROBE_CODE * sizeof *c->v);
 }
 
+void probe_near(const float *a, const float *b, double cosine, float *out)
+{
+    double dot = 0, size = 0, side[PROBE_CODE];
+
+    for (int d = 0; d < PROBE_CODE; d++)
+        dot += (double)a[d] * (double)b[d];
+    for (int d = 0; d < PROBE_CODE; d++) {
+        side[d] = (double)b[d] - dot * (double)a[d];
+        size += side[d] * side[d];
+    }
+    for (int d = 0; d < PROBE_CODE; d++)
+        out[d] = (float)(cosine * (double)a[d] + sqrt((1 - cosine * cosine) / size) * side[d]);
+}
+
+void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t to,
+                    double cosine, int64_t value)
+{
+    probe_put(c, context, at, key, value);
+    probe_near(c->code + key * PROBE_CODE, c->code + to * PROBE_CODE, cosine,
+               c->k + (context * c->len + at) * PROBE_CODE);
+}
+
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value)
 {
     c->v[(context * c->len + at) * c->width + column] = value;

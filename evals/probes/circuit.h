@@ -34,6 +34,7 @@ typedef struct probe_question {
     int64_t rival;              /* the column of what it may be mistaken for; -1 = none */
     int64_t evidence[PROBE_EVIDENCE]; /* positions that all must be seen */
     int64_t n_evidence;
+    bool any;     /* one of them is enough */
     int64_t kind; /* the task's own */
     double at;    /* 0..1, where the evidence lies in the context */
 } probe_question;
@@ -63,6 +64,11 @@ void probe_circuit_drop(void *circuit);
 
 /* Key and value of one token. */
 void probe_put(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t value);
+/* A unit vector at this cosine from unit vector a, turned towards b.  May write over either. */
+void probe_near(const float *a, const float *b, double cosine, float *out);
+/* The same as a token's key: a code and the code that it is turned towards. */
+void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t to,
+                    double cosine, int64_t value);
 /* V's column `column` at one token. */
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value);
 /* Fills every token with a haystack of keys and values in [first, PROBE_CODES): "noise" independent

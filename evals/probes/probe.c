@@ -73,15 +73,15 @@ static probe_outcome decode(const probe_circuit *c, int64_t i, const float *out)
     return o;
 }
 
-/* Does the kernel see all the evidence?  -1: its mask has no closed form. */
+/* Does the kernel see the evidence that is needed?  -1: its mask has no closed form. */
 static int sees(const att_variant_part *part, const probe_circuit *c, const probe_question *a)
 {
-    int all = a->n_evidence > 0 ? 1 : -1;
+    int seen = a->n_evidence > 0 ? !a->any : -1;
 
-    for (int64_t e = 0; e < a->n_evidence && all == 1; e++)
-        all = closed_form_sees(part, (closed_pair){a->context * c->heads + a->head,
-                                                   probe_position(c, a), a->evidence[e]});
-    return all;
+    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
+        seen = closed_form_sees(part, (closed_pair){a->context * c->heads + a->head,
+                                                    probe_position(c, a), a->evidence[e]});
+    return seen;
 }
 
 /* Why a question was missed, by the weight on its answer. */
@@ -143,7 +143,7 @@ static void judge(att_ctx *x, const probe_task *task, const probe_circuit *c, co
         const float *row = probe_row(c, a, out);
         probe_outcome o = task->judge ? task->judge(c, i, out) : decode(c, i, out);
         const int seen = sees(part, c, a);
-        const char *note = o.note ? o.note : o.hit ? "" : blame(a, row, seen, t);
+        const char *why = o.hit ? "" : blame(a, row, seen, t), *note = o.note ? o.note : why;
         if (task->theory && seen >= 0) {
             bool wrong = contradicts(task, a, row, seen, o.hit);
             t->known++;
@@ -269,6 +269,20 @@ static const att_metric_spec metrics[] = {
     {"keys_effective", "keys", ATT_NEITHER, (double)NAN, 0,
      "1 over the sum of squared weights, estimated"},
     {"keys_share", "share", ATT_LOWER, (double)NAN, 0, "keys really read, of all"},
+    {"answer_right", "share", ATT_HIGHER, (double)NAN, 0,
+     "citation: the value, whatever its source"},
+    {"source_right", "share", ATT_HIGHER, (double)NAN, 0,
+     "citation: its document cited, of answers that are right"},
+    {"off_by_one", "share", ATT_LOWER, (double)NAN, 0,
+     "citation: the document before or after cited"},
+    {"out_of_range", "share", ATT_LOWER, (double)NAN, 0, "citation: most weight in no document"},
+    {"offset_mean", "documents", ATT_NEITHER, (double)NAN, 0,
+     "citation: from the right document to that cited"},
+    {"mass_gold", "share", ATT_HIGHER, (double)NAN, 0, "citation: weight on the right document"},
+    {"mass_before", "share", ATT_LOWER, (double)NAN, 0, "citation: on the document before it"},
+    {"mass_after", "share", ATT_LOWER, (double)NAN, 0, "citation: on the document after it"},
+    {"mass_other", "share", ATT_LOWER, (double)NAN, 0, "citation: on the other documents"},
+    {"mass_outside", "share", ATT_LOWER, (double)NAN, 0, "citation: in no document"},
     {0}};
 
 const att_eval att_eval_probe = {.name = "probe",
