@@ -75,8 +75,31 @@ void probe_circuit_drop(void *circuit)
     free(c->v);
     free(c->q);
     free(c->asked);
+    free(c->drawn);
     free(c->own);
     free(c);
+}
+
+att_status probe_draw(probe_circuit *c, att_rng *rng, int64_t n)
+{
+    int64_t all[PROBE_HAY];
+
+    c->n_drawn = n;
+    c->drawn = malloc((size_t)(c->contexts * n) * sizeof *c->drawn);
+    if (!c->drawn)
+        return ATT_NO_MEMORY;
+    for (int64_t i = 0; i < PROBE_HAY; i++)
+        all[i] = i;
+    for (int64_t g = 0; g < c->contexts; g++) {
+        att_rng_shuffle(rng, all, PROBE_HAY, sizeof *all);
+        memcpy(c->drawn + g * n, all, (size_t)n * sizeof *all);
+    }
+    return ATT_OK;
+}
+
+int64_t probe_drawn(const probe_circuit *c, int64_t context, int64_t i)
+{
+    return c->drawn[context * c->n_drawn + i];
 }
 
 void probe_put(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t value)
@@ -109,12 +132,21 @@ void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t
                c->k + (context * c->len + at) * PROBE_CODE);
 }
 
+void probe_add_value(const probe_circuit *c, int64_t context, int64_t at, int64_t code)
+{
+    float *v = c->v + (context * c->len + at) * c->width;
+
+    for (int d = 0; d < PROBE_CODE; d++)
+        v[d] += c->code[code * PROBE_CODE + d];
+}
+
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value)
 {
     c->v[(context * c->len + at) * c->width + column] = value;
 }
 
-/* Rank r of n words with probability near 1 / ((r + 1) ln(n + 1)): exp of a uniform logarithm. */
+/* Rank r of n words with probability near 1 / ((r + 1) ln(n + 1)): exp of a uniform logarithm.
+ */
 static int64_t zipf(att_rng *rng, int64_t n)
 {
     int64_t r = (int64_t)exp(att_rng_unit(rng) * log((double)(n + 1))) - 1;
@@ -176,6 +208,11 @@ float *probe_query(const probe_circuit *c, const probe_question *question, float
 const float *probe_row(const probe_circuit *c, const probe_question *question, const float *out)
 {
     return out + row_of(c, question) * c->width;
+}
+
+const float *probe_hop(const probe_circuit *c, const float *out, int64_t hop)
+{
+    return out + hop * c->contexts * c->heads * c->rows * c->width;
 }
 
 int64_t probe_position(const probe_circuit *c, const probe_question *question)

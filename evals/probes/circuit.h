@@ -12,6 +12,7 @@
 #include "core/ctx.h"
 
 #define PROBE_CODES    4096 /* unit vectors; a token is the number of one */
+#define PROBE_HAY      1024 /* a haystack's codes start here where probe_draw gives a task its own */
 #define PROBE_CODE     64   /* their dimensions, and head_dim */
 #define PROBE_EVIDENCE 8    /* positions that one answer may need */
 
@@ -35,6 +36,7 @@ typedef struct probe_question {
     int64_t evidence[PROBE_EVIDENCE]; /* positions that all must be seen */
     int64_t n_evidence;
     bool any;     /* one of them is enough */
+    int64_t hops; /* attentions after which it is answered; 0 = all of the task's */
     int64_t kind; /* the task's own */
     double at;    /* 0..1, where the evidence lies in the context */
 } probe_question;
@@ -50,9 +52,10 @@ typedef struct probe_circuit {
     const float *code; /* [PROBE_CODES,PROBE_CODE], shared */
     probe_question *asked;
     int64_t n_asked, room;
-    int64_t facts;        /* a context */
-    const char *haystack; /* the case's word */
-    void *own;            /* the task's, freed with the circuit */
+    int64_t facts;           /* a context */
+    const char *haystack;    /* the case's word */
+    int64_t *drawn, n_drawn; /* [contexts,n_drawn] codes, see probe_draw */
+    void *own;               /* the task's, freed with the circuit */
 } probe_circuit;
 
 /* The codes, made once a worker. */
@@ -62,6 +65,11 @@ att_status probe_codes(att_ctx *x, const float **out);
 att_status probe_circuit_open(probe_circuit *c, int64_t marks, att_rng *rng);
 void probe_circuit_drop(void *circuit);
 
+/* n different codes below PROBE_HAY for every context: what the task's words are called there. */
+att_status probe_draw(probe_circuit *c, att_rng *rng, int64_t n);
+/* The i-th of them. */
+int64_t probe_drawn(const probe_circuit *c, int64_t context, int64_t i);
+
 /* Key and value of one token. */
 void probe_put(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t value);
 /* A unit vector at this cosine from unit vector a, turned towards b.  May write over either. */
@@ -69,6 +77,8 @@ void probe_near(const float *a, const float *b, double cosine, float *out);
 /* The same as a token's key: a code and the code that it is turned towards. */
 void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t to,
                     double cosine, int64_t value);
+/* Adds a code to one token's value. */
+void probe_add_value(const probe_circuit *c, int64_t context, int64_t at, int64_t code);
 /* V's column `column` at one token. */
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value);
 /* Fills every token with a haystack of keys and values in [first, PROBE_CODES): "noise" independent
@@ -84,6 +94,8 @@ probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t cod
 float *probe_query(const probe_circuit *c, const probe_question *question, float *q);
 /* Its row of out [contexts * heads,rows,width]. */
 const float *probe_row(const probe_circuit *c, const probe_question *question, const float *out);
+/* The outputs of one hop, from 0, of out [hops][contexts * heads,rows,width]. */
+const float *probe_hop(const probe_circuit *c, const float *out, int64_t hop);
 /* Its position in the context. */
 int64_t probe_position(const probe_circuit *c, const probe_question *question);
 

@@ -39,16 +39,24 @@ static const probe_task *task_named(const char *name)
     return NULL;
 }
 
+/* A circuit to be made. */
+typedef struct order {
+    const probe_task *task;
+    const char *stream; /* of its random numbers, and its key among the shared objects */
+    int64_t len;
+} order;
+
 static att_status make_circuit(att_ctx *x, void *arg, void **out)
 {
-    const probe_task *t = arg;
+    const order *made = arg;
+    const probe_task *t = made->task;
     const att_value *values = att_ctx_values(x);
-    att_rng rng = att_ctx_group_rng(x, t->name);
+    att_rng rng = att_ctx_group_rng(x, made->stream);
     probe_circuit *c = calloc(1, sizeof *c);
     att_status status = c ? probe_codes(x, &c->code) : ATT_NO_MEMORY;
 
     if (status == ATT_OK) {
-        c->len = values[LEN].i;
+        c->len = made->len;
         c->facts = values[FACTS].i ? values[FACTS].i : t->facts;
         c->haystack = values[HAY].s;
         status = t->make(c, &rng, att_ctx_why_buffer(x));
@@ -62,15 +70,40 @@ static att_status make_circuit(att_ctx *x, void *arg, void **out)
     return status;
 }
 
-/* The code nearest to the output is the answer. */
-static probe_outcome decode(const probe_circuit *c, int64_t i, const float *out)
+static int64_t hops_of(const probe_task *task)
 {
-    const probe_question *a = &c->asked[i];
+    return task->hops ? task->hops : 1;
+}
+
+/* A question's row of the attention that answers it. */
+static const float *answer_row(const probe_task *task, const probe_circuit *c,
+                               const probe_question *a, const float *out)
+{
+    return probe_row(c, a, probe_hop(c, out, (a->hops ? a->hops : hops_of(task)) - 1));
+}
+
+/* The code nearest to the output is the answer. */
+static probe_outcome decode(const probe_circuit *c, const probe_question *a, const float *row)
+{
     probe_outcome o = {0};
 
-    o.hit = probe_nearest(c, probe_row(c, a, out), 0, PROBE_CODES, a->answer, &o.score) ==
-            a->answer;
+    o.hit = probe_nearest(c, row, 0, PROBE_CODES, a->answer, &o.score) == a->answer;
     return o;
+}
+
+/* Asks with what came back, at norm 1; a zero stays one. */
+static void follow(const probe_circuit *c, int64_t i, int64_t hop, const float *out, float *q)
+{
+    const probe_question *a = &c->asked[i];
+    const float *row = probe_row(c, a, out);
+    float *to = probe_query(c, a, q);
+    double size = 0;
+
+    (void)hop;
+    for (int d = 0; d < PROBE_CODE; d++)
+        size += (double)row[d] * (double)row[d];
+    for (int d = 0; d < PROBE_CODE; d++)
+        to[d] = size == 0 ? 0 : (float)((double)row[d] / sqrt(size));
 }
 
 /* Does the kernel see the evidence that is needed?  -1: its mask has no closed form. */
@@ -140,8 +173,8 @@ static void judge(att_ctx *x, const probe_task *task, const probe_circuit *c, co
 
     for (int64_t i = 0; i < c->n_asked; i++) {
         const probe_question *a = &c->asked[i];
-        const float *row = probe_row(c, a, out);
-        probe_outcome o = task->judge ? task->judge(c, i, out) : decode(c, i, out);
+        const float *row = answer_row(task, c, a, out);
+        probe_outcome o = task->judge ? task->judge(c, i, out) : decode(c, a, row);
         const int seen = sees(part, c, a);
         const char *why = o.hit ? "" : blame(a, row, seen, t), *note = o.note ? o.note : why;
         if (task->theory && seen >= 0) {
@@ -188,22 +221,69 @@ static void record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
                        cost.keys_read / ((double)c->len * (double)(p.heads_q * p.q_len)));
 }
 
-static att_status measure(att_ctx *x, const probe_task *task, const probe_circuit *c, float *q,
-                          float *out)
+/* All hops of a circuit: out [hops][contexts * heads,rows,width], owned by the caller; NULL on an
+ * error. */
+static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c, float **out)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const double match = att_ctx_values(x)[MATCH].f;
-    const size_t n = (size_t)(c->contexts * c->heads * c->rows) * PROBE_CODE;
-    const int64_t hops = task->hops ? task->hops : 1;
-    probe_tally t = {0};
+    const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
+    const int64_t hops = hops_of(task);
+    float *q = malloc(rows * PROBE_CODE * sizeof *q);
+    float *all = malloc((size_t)hops * rows * (size_t)c->width * sizeof *all);
+    att_status status = q && all ? ATT_OK : ATT_NO_MEMORY;
 
-    memcpy(q, c->q, n * sizeof *q);
-    att_status status = probe_call(x, part, c, q, match, out);
-    for (int64_t hop = 1; hop < hops && status == ATT_OK; hop++) {
-        for (int64_t i = 0; i < c->n_asked; i++)
-            task->next(c, i, hop, out, q);
-        status = probe_call(x, part, c, q, match, out);
+    if (status == ATT_OK)
+        memcpy(q, c->q, rows * PROBE_CODE * sizeof *q);
+    for (int64_t hop = 0; hop < hops && status == ATT_OK; hop++) {
+        float *last = all + (size_t)(hop ? hop - 1 : 0) * rows * (size_t)c->width;
+        for (int64_t i = 0; hop && i < c->n_asked; i++)
+            (task->next ? task->next : follow)(c, i, hop, last, q);
+        status = probe_call(x, part, c, q, match, all + (size_t)hop * rows * (size_t)c->width);
     }
+    free(q);
+    if (status != ATT_OK) {
+        free(all);
+        all = NULL;
+    }
+    *out = all;
+    return status;
+}
+
+/* The share answered right, against that of a short context with the same facts. */
+static att_status compare_base(att_ctx *x, const probe_task *task, double accuracy)
+{
+    const order short_one = {task, "base", task->base};
+    void *shared = NULL;
+    float *out = NULL;
+    int64_t hits = 0;
+    att_status status = att_ctx_shared(x, short_one.stream, make_circuit, (void *)&short_one,
+                                       probe_circuit_drop, &shared);
+    const probe_circuit *c = shared;
+
+    if (status == ATT_OK)
+        status = ask(x, task, c, &out);
+    if (status != ATT_OK)
+        return status;
+    for (int64_t i = 0; i < c->n_asked; i++) {
+        const probe_question *a = &c->asked[i];
+        hits += task->judge ? task->judge(c, i, out).hit
+                            : decode(c, a, answer_row(task, c, a, out)).hit;
+    }
+    free(out);
+    const double base = (double)hits / (double)c->n_asked;
+    att_ctx_record(x, "base_accuracy", base);
+    if (base > 0)
+        att_ctx_record(x, "relative", accuracy / base);
+    return ATT_OK;
+}
+
+static att_status measure(att_ctx *x, const probe_task *task, const probe_circuit *c)
+{
+    probe_tally t = {0};
+    float *out = NULL;
+    att_status status = ask(x, task, c, &out);
+
     if (status != ATT_OK)
         return status;
     att_ctx_record(x, "chance", task->chance ? task->chance(c) : 1.0 / PROBE_CODES);
@@ -211,30 +291,23 @@ static att_status measure(att_ctx *x, const probe_task *task, const probe_circui
     record(x, c, &t);
     if (task->record)
         task->record(x, c, out);
-    return ATT_OK;
+    free(out);
+    return task->base ? compare_base(x, task, (double)t.hits / (double)t.n) : ATT_OK;
 }
 
 static att_status run(att_ctx *x)
 {
     const probe_task *task = task_named(att_ctx_task(x));
+    const order whole = {task, task->name, att_ctx_values(x)[LEN].i};
     void *shared = NULL;
 
-    if (task->longest && att_ctx_values(x)[LEN].i > task->longest) {
+    if (task->longest && whole.len > task->longest) {
         att_ctx_why(x, "%s is asked at most at %lld tokens", task->name, (long long)task->longest);
         return ATT_UNSUPPORTED;
     }
     att_status status =
-        att_ctx_shared(x, task->name, make_circuit, (void *)task, probe_circuit_drop, &shared);
-    if (status != ATT_OK)
-        return status;
-    const probe_circuit *c = shared;
-    const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
-    float *q = malloc(rows * PROBE_CODE * sizeof *q);
-    float *out = malloc(rows * (size_t)c->width * sizeof *out);
-    status = q && out ? measure(x, task, c, q, out) : ATT_NO_MEMORY;
-    free(q);
-    free(out);
-    return status;
+        att_ctx_shared(x, whole.stream, make_circuit, (void *)&whole, probe_circuit_drop, &shared);
+    return status == ATT_OK ? measure(x, task, shared) : status;
 }
 
 static double seconds(const char *task, const att_value *values)
@@ -268,6 +341,14 @@ static const att_metric_spec metrics[] = {
     {"weights_sum", "ratio", ATT_NEITHER, (double)NAN, 0, "of all keys"},
     {"keys_effective", "keys", ATT_NEITHER, (double)NAN, 0,
      "1 over the sum of squared weights, estimated"},
+    {"set_f1", "share", ATT_HIGHER, (double)NAN, 0,
+     "several answers wanted: F1, the mean over questions"},
+    {"hops_followed", "hops", ATT_HIGHER, (double)NAN, 0,
+     "variables: names found before the first wrong one"},
+    {"lured", "share", ATT_LOWER, (double)NAN, 0,
+     "latent hop: led astray by what looks like the question"},
+    {"base_accuracy", "share", ATT_HIGHER, (double)NAN, 0, "of such questions in a short context"},
+    {"relative", "ratio", ATT_HIGHER, (double)NAN, 0, "accuracy over that of a short context"},
     {"keys_share", "share", ATT_LOWER, (double)NAN, 0, "keys really read, of all"},
     {"answer_right", "share", ATT_HIGHER, (double)NAN, 0,
      "citation: the value, whatever its source"},

@@ -34,10 +34,12 @@ typedef struct probe_task {
     att_status (*make)(probe_circuit *c, att_rng *rng, att_why *why);
     double (*chance)(const probe_circuit *c); /* of guessing right; NULL = 1 / PROBE_CODES */
     int64_t hops;                             /* attentions a question; 0 = 1 */
-    /* Question i's vector in the queries q of the next attention, after `hop` of them gave out. */
+    int64_t base; /* length of the short context that accuracy is set against; 0 = none */
+    /* Question i's vector in the queries q of the next attention, after `hop` of them, the last of
+     * which gave out [contexts * heads,rows,width].  NULL: out itself, at norm 1. */
     void (*next)(const probe_circuit *c, int64_t i, int64_t hop, const float *out, float *q);
-    /* Question i answered by out, the last attention's; NULL: the code nearest to it is the
-     * answer, the margin over the others its score. */
+    /* Question i answered by out [hops][contexts * heads,rows,width], see probe_hop; NULL: the code
+     * nearest to its last attention's is the answer, the margin over the others its score. */
     probe_outcome (*judge)(const probe_circuit *c, int64_t i, const float *out);
     /* Numbers of the task's own, in metrics that probe.c declares; NULL = none. */
     void (*record)(att_ctx *x, const probe_circuit *c, const float *out);
