@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stats.h"
+
 static att_status make_codes(att_ctx *x, void *arg, void **out)
 {
     att_rng all = att_rng_make(1, "codes");
@@ -245,4 +247,12 @@ int64_t probe_nearest(const probe_circuit *c, const float *vector, int64_t first
     if (isfinite(right) && isfinite(other))
         *margin = right - other;
     return found;
+}
+
+void probe_share(att_ctx *x, const char *metric, int64_t hits, int64_t n)
+{
+    const att_interval ci = att_wilson((double)hits, (double)n, 0.95);
+
+    if (n)
+        att_ctx_record_n(x, metric, (double)hits / (double)n, n, ci.lo, ci.hi);
 }

@@ -90,6 +90,9 @@ void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *ou
 
 /* Adds a question, asked with the vector of `code`.  NULL: no memory. */
 probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t code);
+/* Records hits of n under a metric, with Wilson's interval; nothing where n is 0. */
+void probe_share(att_ctx *x, const char *metric, int64_t hits, int64_t n);
+
 /* Its query vector in q, which is laid out as c->q. */
 float *probe_query(const probe_circuit *c, const probe_question *question, float *q);
 /* Its row of out [contexts * heads,rows,width]. */

@@ -177,13 +177,6 @@ static double weight_on(const float *row, int64_t d)
     return d >= 0 && d < DOCUMENTS ? (double)row[PROBE_MARKS + d] : 0;
 }
 
-static void record_share(att_ctx *x, const char *metric, int64_t hits, int64_t n)
-{
-    const att_interval ci = att_wilson((double)hits, (double)n, 0.95);
-
-    att_ctx_record_n(x, metric, (double)hits / (double)n, n, ci.lo, ci.hi);
-}
-
 /* E[offset] over what was cited, the contexts as clusters. */
 static void record_offset(att_ctx *x, const double *sum, const int64_t *n, int64_t contexts)
 {
@@ -227,11 +220,10 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
         beyond += outside(row);
         all += (double)row[PROBE_ALL];
     }
-    record_share(x, "answer_right", right, c->n_asked);
-    if (right)
-        record_share(x, "source_right", sourced, right);
-    record_share(x, "off_by_one", near, c->n_asked);
-    record_share(x, "out_of_range", gone, c->n_asked);
+    probe_share(x, "answer_right", right, c->n_asked);
+    probe_share(x, "source_right", sourced, right);
+    probe_share(x, "off_by_one", near, c->n_asked);
+    probe_share(x, "out_of_range", gone, c->n_asked);
     record_offset(x, offset, cites, c->contexts);
     att_ctx_record(x, "mass_gold", gold / n);
     att_ctx_record(x, "mass_before", before / n);

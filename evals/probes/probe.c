@@ -364,6 +364,18 @@ static const att_metric_spec metrics[] = {
     {"mass_after", "share", ATT_LOWER, (double)NAN, 0, "citation: on the document after it"},
     {"mass_other", "share", ATT_LOWER, (double)NAN, 0, "citation: on the other documents"},
     {"mass_outside", "share", ATT_LOWER, (double)NAN, 0, "citation: in no document"},
+    {"true_refusal", "share", ATT_HIGHER, (double)NAN, 0,
+     "grounding: refused, of questions without evidence"},
+    {"over_refusal", "share", ATT_LOWER, (double)NAN, 0, "grounding: refused, of those with"},
+    {"mutant_answered", "share", ATT_LOWER, (double)NAN, 0, "grounding: of mutated keys"},
+    {"answer_margin", "share", ATT_HIGHER, (double)NAN, 0,
+     "grounding: weight of an answer over that of the null token"},
+    {"abstain_margin", "share", ATT_HIGHER, (double)NAN, 0,
+     "grounding: weight of the null token over that of any value, without evidence"},
+    {"adherence_weak", "share", ATT_HIGHER, (double)NAN, 0, "adherence: the prior weighs 1/4"},
+    {"adherence_even", "share", ATT_HIGHER, (double)NAN, 0, "adherence: 1/2"},
+    {"adherence_strong", "share", ATT_HIGHER, (double)NAN, 0, "adherence: 3/4"},
+    {"prior_taken", "share", ATT_LOWER, (double)NAN, 0, "adherence: the prior's answer"},
     {0}};
 
 const att_eval att_eval_probe = {.name = "probe",
