@@ -6,13 +6,40 @@
 #include "evals/probes/circuit.h"
 
 /* The ops by which a kernel can be asked; for att_eval.ops. */
-#define PROBE_OPS (1u << ATT_OP_ATTEND | 1u << ATT_OP_RECUR)
+#define PROBE_OPS                                                                                  \
+    (1u << ATT_OP_ATTEND | 1u << ATT_OP_MIX | 1u << ATT_OP_SESSION | 1u << ATT_OP_RECUR)
+
+/* How K and V may be stored for kernels that attend (call_forms.c); auto: the first of the others
+ * that the kernel takes.  Those that mix, hold sessions or recur get f32. */
+#define PROBE_STORES "auto|f32|f16|bf16|latent|paged|i8tok|i8chan|kivi|q8_0|q4_0|e4m3|e5m2"
+
+/* How a circuit is asked. */
+typedef struct probe_manner {
+    double match;      /* the logit of a query that meets its own key; 0 = what suits the kernel */
+    const char *store; /* a word of PROBE_STORES; NULL = auto */
+} probe_manner;
 
 /* out [contexts * heads,rows,width] f32, NaN before the call, of queries q laid out as c->q.
- * `match`: the logit of a query that meets its own key; 0 = what suits the kernel (CIRCUITS.md).
  * UNSUPPORTED with the kernel's reason in the context. */
 att_status probe_call(att_ctx *x, const att_variant_part *part, const probe_circuit *c,
-                      const float *q, double match, float *out);
+                      const float *q, const probe_manner *how, float *out);
+
+/* Which keys the kernel says that each row sees in that call, [contexts * heads,rows,len] of 0 and
+ * 1.  UNSUPPORTED: it offers no `select` (of sessions: no `seen`). */
+att_status probe_seen(att_ctx *x, const att_variant_part *part, const probe_circuit *c,
+                      const float *q, const probe_manner *how, uint8_t *allowed);
+
+/* Does probe_seen have an answer for it? */
+bool probe_selects(const att_kernel *k);
+
+/* The logit of a match that suits softmax, and so dense attention; or `match` where that is given.
+ */
+double probe_match(double match);
+
+/* Keys before a query that the call leaves to it, beside what the kernel's own parameters do: a
+ * session that needs a window is opened with one of PROBE_WINDOW.  -1: all. */
+#define PROBE_WINDOW 256
+int64_t probe_window(const att_variant_part *part, const probe_circuit *c);
 
 /* The problem that probe_call states to a kernel that attends, without Q and out; for its cost. */
 att_problem probe_problem(const probe_circuit *c);

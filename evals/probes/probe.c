@@ -29,7 +29,7 @@ static const char *const names[] = {
 #include "evals/probes/tasks.def"
     NULL};
 
-enum { LEN, FACTS, HAY, MATCH };
+enum { LEN, FACTS, HAY, MATCH, STORE };
 
 static const probe_task *task_named(const char *name)
 {
@@ -109,11 +109,15 @@ static void follow(const probe_circuit *c, int64_t i, int64_t hop, const float *
 /* Does the kernel see the evidence that is needed?  -1: its mask has no closed form. */
 static int sees(const att_variant_part *part, const probe_circuit *c, const probe_question *a)
 {
+    const int64_t window = probe_window(part, c), at = probe_position(c, a);
     int seen = a->n_evidence > 0 ? !a->any : -1;
 
-    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
-        seen = closed_form_sees(part, (closed_pair){a->context * c->heads + a->head,
-                                                    probe_position(c, a), a->evidence[e]});
+    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++) {
+        seen = closed_form_sees(part,
+                                (closed_pair){a->context * c->heads + a->head, at, a->evidence[e]});
+        if (seen == 1 && window >= 0 && at - a->evidence[e] > window)
+            seen = 0;
+    }
     return seen;
 }
 
@@ -226,7 +230,7 @@ static void record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
 static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c, float **out)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    const double match = att_ctx_values(x)[MATCH].f;
+    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s};
     const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
     const int64_t hops = hops_of(task);
     float *q = malloc(rows * PROBE_CODE * sizeof *q);
@@ -239,7 +243,7 @@ static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c
         float *last = all + (size_t)(hop ? hop - 1 : 0) * rows * (size_t)c->width;
         for (int64_t i = 0; hop && i < c->n_asked; i++)
             (task->next ? task->next : follow)(c, i, hop, last, q);
-        status = probe_call(x, part, c, q, match, all + (size_t)hop * rows * (size_t)c->width);
+        status = probe_call(x, part, c, q, &how, all + (size_t)hop * rows * (size_t)c->width);
     }
     free(q);
     if (status != ATT_OK) {
@@ -323,6 +327,8 @@ static const att_param params[] = {
      "what lies between the facts"},
     {"match", ATT_PARAM_REAL, 0, "nats", "0", "0:1000", NULL,
      "logit of a query that meets its own key; 0: what suits the kernel"},
+    {"store", ATT_PARAM_WORD, 0, "", "auto", PROBE_STORES, NULL,
+     "K and V for kernels that attend; auto: the first that the kernel takes"},
     {0}};
 
 static const att_metric_spec metrics[] = {
