@@ -134,14 +134,6 @@ void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t
                c->k + (context * c->len + at) * PROBE_CODE);
 }
 
-void probe_add_value(const probe_circuit *c, int64_t context, int64_t at, int64_t code)
-{
-    float *v = c->v + (context * c->len + at) * c->width;
-
-    for (int d = 0; d < PROBE_CODE; d++)
-        v[d] += c->code[code * PROBE_CODE + d];
-}
-
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value)
 {
     c->v[(context * c->len + at) * c->width + column] = value;
@@ -180,6 +172,25 @@ void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *ou
         int64_t lo = from + (to - from) * i / n, hi = from + (to - from) * (i + 1) / n;
         out[i] = lo + (int64_t)att_rng_below(rng, (uint64_t)(hi - lo));
     }
+}
+
+att_status probe_interleave(att_rng *rng, int64_t from, int64_t to, int64_t lists, int64_t each,
+                            int64_t *out)
+{
+    const int64_t n = lists * each;
+    int64_t *all = calloc((size_t)(2 * n + lists), sizeof *all);
+    int64_t *owner = all ? all + n : NULL, *used = all ? owner + n : NULL;
+
+    if (!all)
+        return ATT_NO_MEMORY;
+    probe_places(rng, from, to, n, all);
+    for (int64_t i = 0; i < n; i++)
+        owner[i] = i / each;
+    att_rng_shuffle(rng, owner, (size_t)n, sizeof *owner);
+    for (int64_t i = 0; i < n; i++)
+        out[owner[i] * each + used[owner[i]]++] = all[i];
+    free(all);
+    return ATT_OK;
 }
 
 probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t code)

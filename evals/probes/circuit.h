@@ -77,8 +77,6 @@ void probe_near(const float *a, const float *b, double cosine, float *out);
 /* The same as a token's key: a code and the code that it is turned towards. */
 void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t key, int64_t to,
                     double cosine, int64_t value);
-/* Adds a code to one token's value. */
-void probe_add_value(const probe_circuit *c, int64_t context, int64_t at, int64_t code);
 /* V's column `column` at one token. */
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value);
 /* Fills every token with a haystack of keys and values in [first, PROBE_CODES): "noise" independent
@@ -87,6 +85,11 @@ void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t col
 void probe_hay(const probe_circuit *c, att_rng *rng, int64_t first);
 /* n different positions of [from, to), one in each n-th part, ascending.  n <= to - from. */
 void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *out);
+
+/* The same for lists of `each` positions: list l's, ascending, in out[l * each] on, the lists
+ * interleaved at random.  NO_MEMORY. */
+att_status probe_interleave(att_rng *rng, int64_t from, int64_t to, int64_t lists, int64_t each,
+                            int64_t *out);
 
 /* Adds a question, asked with the vector of `code`.  NULL: no memory. */
 probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t code);

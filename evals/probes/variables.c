@@ -19,25 +19,12 @@ static int64_t name_of(const probe_circuit *c, int64_t g, int64_t chain, int64_t
     return probe_drawn(c, g, c->facts + chain * NAMES + k);
 }
 
-/* Places of one context, a chain's own in order: at[chain * NAMES + k]. */
-static void place(probe_circuit *c, att_rng *rng, int64_t *at)
-{
-    int64_t all[MOST * NAMES], owner[MOST * NAMES], used[MOST] = {0};
-    const int64_t n = c->facts * NAMES;
-
-    probe_places(rng, 0, c->len, n, all);
-    for (int64_t i = 0; i < n; i++)
-        owner[i] = i / NAMES;
-    att_rng_shuffle(rng, owner, (size_t)n, sizeof *owner);
-    for (int64_t i = 0; i < n; i++)
-        at[owner[i] * NAMES + used[owner[i]]++] = all[i];
-}
-
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
 {
     int64_t at[MOST * NAMES];
 
-    place(c, rng, at);
+    if (probe_interleave(rng, 0, c->len, c->facts, NAMES, at) != ATT_OK)
+        return ATT_NO_MEMORY;
     for (int64_t chain = 0; chain < c->facts; chain++) {
         const int64_t *mine = at + chain * NAMES;
         probe_question a = {.context = g,
