@@ -195,6 +195,7 @@ static att_status write_markdown(const att_result *result, const char *dir, att_
     att_md_kernels(&out, result);
     put_causes(&out, &sheet);
     att_md_tasks(&out, result, &sheet);
+    att_md_effective(&out, result);
     att_md_comparisons(&out, result);
     att_md_numerics(&out, &sheet);
     att_md_precision(&out, result);

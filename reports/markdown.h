@@ -12,6 +12,7 @@ bool att_md_room(att_buf *out, const char *what);
 void att_md_kernels(att_buf *out, const att_result *result);
 void att_md_tasks(att_buf *out, const att_result *result, const att_sheet *sheet);
 void att_md_comparisons(att_buf *out, const att_result *result);
+void att_md_effective(att_buf *out, const att_result *result);
 void att_md_numerics(att_buf *out, const att_sheet *sheet);
 void att_md_precision(att_buf *out, const att_result *result);
 void att_md_holes(att_buf *out, const att_result *result);

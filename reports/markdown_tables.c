@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/compare.h"
 #include "reports/escape.h"
 #include "reports/markdown.h"
 
@@ -284,21 +285,38 @@ void att_md_tasks(att_buf *out, const att_result *result, const att_sheet *sheet
         put_task(out, result, &sheet->tasks[i]);
 }
 
+static void put_margin(att_buf *out, const att_comparison *c)
+{
+    if (!(c->margin > 0) || c->n == 0) {
+        att_buf_puts(out, "-");
+        return;
+    }
+    att_buf_printf(out, "%g: %s", c->margin,
+                   c->inferior == 0  ? "holds"
+                   : c->inferior > 0 ? "violated"
+                                     : "inconclusive");
+    if (c->inferior < 0 && c->needed > 0)
+        att_buf_printf(out, ", needs n = %lld", (long long)c->needed);
+}
+
 void att_md_comparisons(att_buf *out, const att_result *result)
 {
     if (result->n_comparisons == 0)
         return;
-    att_buf_puts(out,
-                 "\n## Against dense, item by item\n\n"
-                 "The same items met both kernels. *won*, *lost*: items that only the variant, "
-                 "only dense, got right. Difference of accuracy with an interval over contexts "
-                 "(95 %). p: exact one-sided McNemar for \"worse\", Holm over the measures of a "
-                 "kernel; \"worse\" from 0.001 on, where the interval agrees. *detectable*: the "
-                 "smallest loss that this n could show. A difference is shown, and is no failure; "
-                 "contracts are what a kernel itself declares.\n\n"
-                 "| measure | kernel | n | won | lost | difference [95 %] | p (Holm) | score "
-                 "difference | detectable | verdict |\n"
-                 "|---|---|---:|---:|---:|---|---:|---:|---:|---|\n");
+    att_buf_puts(
+        out, "\n## Against dense, item by item\n\n"
+             "The same items met both kernels. *won*, *lost*: items that only the variant, "
+             "only dense, got right. Difference of accuracy with an interval over contexts "
+             "(95 %). p: exact one-sided McNemar over contexts, of the side that the difference "
+             "is on, Holm over the measures of a kernel; \"worse\" or \"better\" from 0.001 "
+             "on, where the interval agrees. *scores*: their mean difference, with the p of a "
+             "paired sign-flip test for lower ones. *detectable*: the smallest true loss that "
+             "this n finds with probability 0.8. *margin*: of non-inferiority, where the kernel "
+             "declares one. A difference is shown, and is no failure; contracts are what a "
+             "kernel itself declares.\n\n"
+             "| measure | kernel | n | won | lost | difference [95 %] | p (Holm) | scores (p) | "
+             "detectable | margin | verdict |\n"
+             "|---|---|---:|---:|---:|---|---:|---:|---:|---|---|\n");
     for (size_t i = 0; i < result->n_comparisons && att_md_room(out, "further comparisons"); i++) {
         const att_comparison *c = &result->comparisons[i];
         att_buf_puts(out, "| ");
@@ -311,11 +329,15 @@ void att_md_comparisons(att_buf *out, const att_result *result)
         if (!isnan(c->difference))
             att_buf_printf(out, " [%+.3f, %+.3f]", c->lo, c->hi);
         att_buf_puts(out, " | ");
-        put_real(out, c->p_holm, "%.2g");
+        put_real(out, att_compare_p(c), "%.2g");
         att_buf_puts(out, " | ");
         put_real(out, c->score_difference, "%+.3g");
+        if (!isnan(c->score_p))
+            att_buf_printf(out, " (%.2g)", c->score_p);
         att_buf_puts(out, " | ");
         put_real(out, c->detectable, "%.3f");
+        att_buf_puts(out, " | ");
+        put_margin(out, c);
         att_buf_puts(out, " | ");
         att_md_put(out, c->verdict ? c->verdict : "-");
         att_buf_puts(out, " |\n");

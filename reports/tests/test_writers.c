@@ -128,6 +128,8 @@ static void the_summary_opens_with_the_verdict_and_carries_n_and_interval(void)
     CU_ASSERT_PTR_NULL(strstr(text, "12/24 = 50 % [31, 69]"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "| lm.needle | `window` | 48 | 0 | 24 | -0.500 ["));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "| 50 % | "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `flash_f32` | 512 or more |"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `window` | none (too few items at 256) |"));
     CU_ASSERT_PTR_NULL(strstr(text, "\n# not a headline"));
     CU_ASSERT_PTR_NULL(strstr(text, "<script>"));
     free(text);
