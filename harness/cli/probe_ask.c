@@ -86,7 +86,8 @@ static att_status nothing_left(const att_probe_ask *ask, const att_run_plan *pla
     if (n > 0 && !list.failed)
         att_why_set(why, "suite %s has no such length; it has %s", ask->suite, list.data);
     else
-        att_why_set(why, "suite %s has no such probe of these kernels", ask->suite);
+        att_why_set(why, "there is no such probe of these kernels%s%s",
+                    ask->suite ? " in suite " : "", ask->suite ? ask->suite : "");
     att_buf_drop(&list);
     return ATT_INVALID;
 }
@@ -112,6 +113,44 @@ static att_status narrow(const att_probe_ask *ask, const char *const *texts, att
     for (size_t i = 0; i < plan->n_rows; i++)
         plan->rows[i].budget = 0; /* what is compared is compared on all items */
     return ATT_OK;
+}
+
+/* Every task of a probe at the lengths asked for; a length that a task does not take is left out.
+ */
+static att_status add_tasks(const att_eval *eval, att_registry *registry, const att_probe_ask *ask,
+                            const char *kernel, uint64_t seed, att_run_plan *plan, att_why *why)
+{
+    static const char *const none[] = {"", NULL};
+    att_status status = ATT_OK;
+
+    for (const char *const *t = eval->tasks ? eval->tasks : none; *t; t++)
+        for (size_t l = 0; l < ask->n_lengths && status == ATT_OK; l++) {
+            char line[512];
+            att_case *c = NULL;
+            att_why inner = {""};
+            snprintf(line, sizeof line, "%s%s%s %s len=%.0f seed=%" PRIu64, eval->name,
+                     **t ? "." : "", *t, kernel, ask->lengths[l], seed);
+            if (att_case_parse(registry, line, &c, &inner) != ATT_OK)
+                continue;
+            bool asked = is_asked_task(ask, c);
+            att_case_drop(c);
+            if (asked)
+                status = att_plan_add_line(plan, registry, line, why);
+        }
+    return status;
+}
+
+static att_status add_all_tasks(const att_cli *cli, att_registry *registry,
+                                const att_probe_ask *ask, const char *const *texts, uint64_t seed,
+                                att_run_plan *plan, att_why *why)
+{
+    att_status status = ATT_OK;
+
+    for (; *texts; texts++)
+        for (size_t i = 0; cli->evals[i] && status == ATT_OK; i++)
+            if (cli->evals[i]->track == ATT_TRACK_PROBE)
+                status = add_tasks(cli->evals[i], registry, ask, *texts, seed, plan, why);
+    return status;
 }
 
 /* Patterns of measures to plan with: those asked for, and tasks by their last word. */
@@ -150,12 +189,14 @@ static att_status make_plan(const att_cli *cli, att_registry *registry, const at
         status = att_variant_parse(registry, ask->kernels[i], &arena, &v, why);
         texts[i] = status == ATT_OK ? v->text : NULL;
     }
-    snprintf(named, sizeof named, strchr(ask->suite, '/') ? "%s" : "ci/suites/%s.json", ask->suite);
+    const char *suite = ask->suite ? ask->suite : "";
+    snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
     att_env_find(named, path, sizeof path);
     for (int64_t s = 0; s < (ask->seeds ? ask->seeds : 1) && status == ATT_OK; s++) {
         const uint64_t seed = (uint64_t)(ask->from + s);
         const att_plan_filter filter = {evals, ask->kernels, ask->seeds ? &seed : NULL};
-        status = att_plan_add_suite(plan, registry, path, &filter, why);
+        status = ask->suite ? att_plan_add_suite(plan, registry, path, &filter, why)
+                            : add_all_tasks(cli, registry, ask, texts, seed, plan, why);
     }
     if (status == ATT_OK)
         status = narrow(ask, texts, plan, why);

@@ -10,7 +10,8 @@
 #define ATT_PROBE_LENGTHS 32
 
 typedef struct att_probe_ask {
-    const char *suite;          /* name or file */
+    const char *suite; /* name or file; NULL: each task of the operator track, at each of `lengths`,
+                        * its other parameters as they are by default */
     const char *const *kernels; /* kernels' texts, NULL at the end; these and no other variant */
     const att_list *tasks;      /* measures, or tasks of the operator track by their last word;
                                  * globs; none = every probe of the operator track */

@@ -124,10 +124,18 @@ static bool pairs(const bases *b, const att_record *base, const att_record *r)
            (!b->how->before || same_items(base, r));
 }
 
-/* The items in a sample of n that stand alone: n over the design effect. */
-static int64_t standing_alone(const att_comparison *c)
+/* The smallest loss that the test finds at `level`: contexts are lost or won, each with the
+ * probability that one of its items is; items that fall together count as one. */
+static double detectable_of(const att_paired *p, const att_comparison *c, double level)
 {
-    return (int64_t)((double)c->n / c->effect);
+    double contexts = (double)p->contexts, won = 0;
+    double each = fmax(1.0, (double)c->n / c->effect / contexts);
+
+    for (size_t i = 0; i < p->contexts; i++)
+        won += p->context[i] > 0;
+    double context =
+        att_mcnemar_detectable((int64_t)p->contexts, won / contexts, level, ATT_COMPARE_POWER);
+    return 1 - pow(1 - context, 1 / each);
 }
 
 /* "worse" and "better" need the paired test and the interval over contexts; "same" needs that no
@@ -225,9 +233,8 @@ static void adjust(tally *tallies, att_comparison *rows, size_t n, size_t at, do
         if (strcmp(rows[i].kernel, rows[at].kernel) == 0 && rows[i].n > 0) {
             rows[i].p_holm = adjusted[k];
             rows[i].p_better = adjusted[m + k];
-            rows[i].detectable = att_mcnemar_detectable(
-                standing_alone(&rows[i]), (double)rows[i].wins / (double)rows[i].n,
-                ATT_COMPARE_LEVEL / (double)m, ATT_COMPARE_POWER);
+            rows[i].detectable =
+                detectable_of(&tallies[i].paired, &rows[i], ATT_COMPARE_LEVEL / (double)m);
             k++;
         }
 }
