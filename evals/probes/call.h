@@ -36,6 +36,10 @@ bool probe_selects(const att_kernel *k);
  */
 double probe_match(double match);
 
+/* Unit roundoff of K and V as stored in that call; NAN: quantised. */
+double probe_store_unit(const att_variant_part *part, const probe_circuit *c,
+                        const probe_manner *how);
+
 /* Keys before a query that the call leaves to it, beside what the kernel's own parameters do: a
  * session that needs a window is opened with one of PROBE_WINDOW.  -1: all. */
 #define PROBE_WINDOW 256

@@ -9,6 +9,7 @@
  *   i8tok ... e5m2      K and V quantised (numeric/parity_quant.c), Q and out f32
  *
  * "auto" is the first that the kernel's `supports` takes, in this order. */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,16 @@ static const form *form_for(const probe_asking *a, att_op op)
         if (any ? takes(a, &forms[i], op) : strcmp(forms[i].name, a->store) == 0)
             return &forms[i];
     return &forms[0];
+}
+
+double probe_store_unit(const att_variant_part *part, const probe_circuit *c,
+                        const probe_manner *how)
+{
+    const probe_asking a = {
+        .part = part, .c = c, .q = c->q, .fit = {1, 1}, .store = how->store ? how->store : "auto"};
+    const form *f = part->kernel->attend ? form_for(&a, ATT_OP_ATTEND) : &forms[0];
+
+    return f->k ? (double)NAN : att_fp_format(f->dtype).unit;
 }
 
 att_status probe_attend(const probe_asking *a, probe_wanted w)

@@ -14,6 +14,7 @@
 #include "core/eval.h"
 #include "evals/probes/call.h"
 #include "evals/probes/closed_form.h"
+#include "evals/probes/diagnose.h"
 #include "evals/probes/task.h"
 
 #define PROBE_TASK(name) extern const probe_task probe_task_##name;
@@ -28,6 +29,8 @@ static const probe_task *const tasks[] = {
 static const char *const names[] = {
 #include "evals/probes/tasks.def"
     NULL};
+
+#define SEEN (INT64_C(1) << 24)
 
 enum { LEN, FACTS, HAY, MATCH, STORE };
 
@@ -121,6 +124,17 @@ static int sees(const att_variant_part *part, const probe_circuit *c, const prob
     return seen;
 }
 
+/* The same by what the kernel says that it selects, allowed [contexts * heads,rows,len]. */
+static int selected(const probe_circuit *c, const probe_question *a, const uint8_t *allowed)
+{
+    const int64_t row = (a->context * c->heads + a->head) * c->rows + a->row;
+    int seen = a->n_evidence > 0 ? !a->any : -1;
+
+    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
+        seen = allowed[row * c->len + a->evidence[e]] != 0;
+    return seen;
+}
+
 /* Why a question was missed, by the weight on its answer. */
 static const char *blame(const probe_question *a, const float *row, int seen, probe_tally *t)
 {
@@ -170,10 +184,26 @@ static bool contradicts(const probe_task *task, const probe_question *a, const f
     return seen ? !(hit && mass > 0.5) : mass != 0;
 }
 
+/* The distance of a question's only evidence: how far hits reach, how near misses begin. */
+static void add_distance(const probe_circuit *c, const probe_question *a, int hit, probe_tally *t)
+{
+    const int64_t distance = probe_position(c, a) - a->evidence[0];
+
+    if (a->n_evidence != 1)
+        return;
+    if (hit)
+        t->reach = fmax(t->reach, (double)distance);
+    else
+        t->nearest = fmin(t->nearest, (double)distance);
+}
+
+/* chosen: what the kernel says that it selects; NULL = not known. */
 static void judge(att_ctx *x, const probe_task *task, const probe_circuit *c, const float *out,
-                  probe_tally *t)
+                  const uint8_t *chosen, probe_tally *t)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const bool own = chosen && task->theory && hops_of(task) == 1 &&
+                     part->kernel->class_ != ATT_OWN;
 
     for (int64_t i = 0; i < c->n_asked; i++) {
         const probe_question *a = &c->asked[i];
@@ -188,8 +218,14 @@ static void judge(att_ctx *x, const probe_task *task, const probe_circuit *c, co
             t->unexplained += wrong;
             note = wrong ? "unexplained" : *note ? note : "seen";
         }
+        if (own && selected(c, a, chosen) >= 0) {
+            t->selectable++;
+            t->selected += selected(c, a, chosen);
+            t->unselected += contradicts(task, a, row, selected(c, a, chosen), o.hit);
+        }
         t->n++;
         t->hits += o.hit;
+        add_distance(c, a, o.hit, t);
         add_masses(a, row, t);
         att_ctx_item(x, o.hit, (int32_t)a->context, o.score, a->at, note);
     }
@@ -208,6 +244,14 @@ static void record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
         att_ctx_record(x, "accuracy_predicted", (double)t->expected / (double)t->known);
         att_ctx_record(x, "unexplained", (double)t->unexplained);
     }
+    if (t->selectable) {
+        att_ctx_record(x, "selected", (double)t->selected / (double)t->selectable);
+        att_ctx_record(x, "unexplained_by_select", (double)t->unselected);
+    }
+    if (t->reach >= 0)
+        att_ctx_record(x, "reach", t->reach);
+    if (isfinite(t->nearest))
+        att_ctx_record(x, "nearest_miss", t->nearest);
     att_ctx_record(x, "masked", (double)t->masked);
     att_ctx_record(x, "under_weighted", (double)t->faint);
     att_ctx_record(x, "not_decoded", (double)t->garbled);
@@ -282,21 +326,49 @@ static att_status compare_base(att_ctx *x, const probe_task *task, double accura
     return ATT_OK;
 }
 
+/* Which keys the kernel says that it sees in the first attention; NULL: it doesn't, or they are
+ * more than SEEN pairs. */
+static att_status select_keys(att_ctx *x, const probe_circuit *c, const probe_manner *how,
+                              uint8_t **out)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const int64_t pairs = c->contexts * c->heads * c->rows * c->len;
+
+    *out = NULL;
+    if (!probe_selects(part->kernel) || pairs > SEEN)
+        return ATT_OK;
+    uint8_t *allowed = malloc((size_t)pairs);
+    att_status status = allowed ? probe_seen(x, part, c, c->q, how, allowed) : ATT_NO_MEMORY;
+    if (status == ATT_OK) {
+        *out = allowed;
+        return ATT_OK;
+    }
+    free(allowed);
+    return status == ATT_UNSUPPORTED ? ATT_OK : status;
+}
+
 static att_status measure(att_ctx *x, const probe_task *task, const probe_circuit *c)
 {
-    probe_tally t = {0};
+    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s};
+    probe_tally t = {.reach = -1, .nearest = (double)INFINITY};
     float *out = NULL;
+    uint8_t *chosen = NULL;
     att_status status = ask(x, task, c, &out);
 
-    if (status != ATT_OK)
-        return status;
-    att_ctx_record(x, "chance", task->chance ? task->chance(c) : 1.0 / PROBE_CODES);
-    judge(x, task, c, out, &t);
-    record(x, c, &t);
-    if (task->record)
-        task->record(x, c, out);
+    if (status == ATT_OK)
+        status = select_keys(x, c, &how, &chosen);
+    if (status == ATT_OK) {
+        att_ctx_record(x, "chance", task->chance ? task->chance(c) : 1.0 / PROBE_CODES);
+        judge(x, task, c, out, chosen, &t);
+        record(x, c, &t);
+        if (task->record)
+            task->record(x, c, out);
+        status = probe_diagnose(x, c, &how, out, chosen);
+    }
+    free(chosen);
     free(out);
-    return task->base ? compare_base(x, task, (double)t.hits / (double)t.n) : ATT_OK;
+    return status == ATT_OK && task->base ? compare_base(x, task, (double)t.hits / (double)t.n)
+                                          : status;
 }
 
 static att_status run(att_ctx *x)
@@ -337,6 +409,12 @@ static const att_metric_spec metrics[] = {
     {"accuracy_predicted", "share", ATT_HIGHER, (double)NAN, 0,
      "questions whose evidence the closed form shows"},
     {"unexplained", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "items that contradict the closed form"},
+    {"selected", "share", ATT_HIGHER, (double)NAN, 0,
+     "questions whose evidence the kernel's own selection holds"},
+    {"unexplained_by_select", "count", ATT_LOWER, 0, ATT_BINDS_ALL,
+     "items that contradict the kernel's own selection"},
+    {"reach", "keys", ATT_HIGHER, (double)NAN, 0, "largest distance of evidence that was found"},
+    {"nearest_miss", "keys", ATT_HIGHER, (double)NAN, 0, "smallest distance of what was missed"},
     {"masked", "count", ATT_LOWER, (double)NAN, 0, "missed: the evidence had no weight"},
     {"under_weighted", "count", ATT_LOWER, (double)NAN, 0, "missed: less than half the weight"},
     {"not_decoded", "count", ATT_LOWER, (double)NAN, 0, "missed, though most weight was there"},
@@ -363,6 +441,7 @@ static const att_metric_spec metrics[] = {
     {"base_accuracy", "share", ATT_HIGHER, (double)NAN, 0, "of such questions in a short context"},
     {"relative", "ratio", ATT_HIGHER, (double)NAN, 0, "accuracy over that of a short context"},
     {"keys_share", "share", ATT_LOWER, (double)NAN, 0, "keys really read, of all"},
+#include "evals/probes/diagnose.def"
     {"answer_right", "share", ATT_HIGHER, (double)NAN, 0,
      "citation: the value, whatever its source"},
     {"source_right", "share", ATT_HIGHER, (double)NAN, 0,

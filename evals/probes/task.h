@@ -16,7 +16,9 @@ typedef struct probe_outcome {
 /* What all questions of a case add up to; shares over n. */
 typedef struct probe_tally {
     int64_t n, hits;
-    int64_t known, expected, unexplained;   /* where the closed form speaks */
+    int64_t known, expected, unexplained;     /* where the closed form speaks */
+    int64_t selectable, selected, unselected; /* the same by the kernel's own selection */
+    double reach, nearest; /* distance of the farthest hit (-1 = none) and of the nearest miss */
     int64_t masked, faint, garbled;         /* missed: masked, under-weighted, not decoded */
     double mass, rival, first, all, spread; /* sums over the questions (and marked ones) */
     int64_t marked, rivalled;
