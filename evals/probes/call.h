@@ -11,7 +11,7 @@
 
 /* How K and V may be stored for kernels that attend (call_forms.c); auto: the first of the others
  * that the kernel takes.  Those that mix, hold sessions or recur get f32. */
-#define PROBE_STORES "auto|f32|f16|bf16|latent|paged|i8tok|i8chan|kivi|q8_0|q4_0|e4m3|e5m2"
+#define PROBE_STORES "auto|f32|f16|bf16|latent|shared|paged|i8tok|i8chan|kivi|q8_0|q4_0|e4m3|e5m2"
 
 /* How a circuit is asked. */
 typedef struct probe_manner {

@@ -4,11 +4,13 @@
  *   f32, f16, bf16      Q, K, V and out of that type
  *   latent              K row = [V row | key], V the view of its first columns, one KV head: what
  *                       latent attention caches; a context is a sequence, the scale still 1/8
- *   paged               a question's head is a sequence of its own; those of one context share all
+ *   shared              a question's head is a sequence of its own; those of one context share all
  *                       pages, of gcd(len, 64) keys
+ *   paged               such pages, one sequence
  *   i8tok ... e5m2      K and V quantised (numeric/parity_quant.c), Q and out f32
  *
- * "auto" is the first that the kernel's `supports` takes, in this order. */
+ * "auto" is the first that the kernel's `supports` takes, in this order.  Latent and shared change
+ * which heads there are, and are for exact kernels, whose keys don't depend on them. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -153,7 +155,33 @@ static int64_t page_of(int64_t len)
     return page;
 }
 
+/* Pages are views: those of a context lie behind each other. */
+static void page_keys(const probe_circuit *c, int64_t pages, int64_t heads_kv, att_tensor *t)
+{
+    const int64_t page = c->len / pages, width = t->shape[3], n = c->contexts * pages / heads_kv;
+
+    t->shape[0] = n;
+    t->shape[1] = heads_kv;
+    t->shape[2] = page;
+    t->stride[0] = page * width;
+    t->stride[1] = c->len * width;
+}
+
 static void hand_paged(const probe_asking *a, const form *f, float *out, handed *h)
+{
+    const int64_t page = page_of(a->c->len), pages = a->c->len / page;
+    int32_t *table = room(h, (size_t)pages * sizeof *table);
+
+    for (int64_t n = 0; n < pages && usable(h); n++)
+        table[n] = (int32_t)n;
+    hand_plain(a, f, out, h);
+    h->p.page_size = page;
+    h->p.block_table = att_tensor_dense(table, ATT_I32, 1, 1, 1, pages);
+    page_keys(a->c, pages, a->c->contexts, &h->p.k);
+    page_keys(a->c, pages, a->c->contexts, &h->p.v);
+}
+
+static void hand_shared(const probe_asking *a, const form *f, float *out, handed *h)
 {
     const probe_circuit *c = a->c;
     const int64_t page = page_of(c->len), pages = c->len / page, heads = c->contexts * c->heads;
@@ -168,8 +196,8 @@ static void hand_paged(const probe_asking *a, const form *f, float *out, handed 
     h->p.block_table = att_tensor_dense(table, ATT_I32, 1, 1, heads, pages);
     h->p.q = att_tensor_dense(h->p.q.data, f->dtype, heads, 1, c->rows, PROBE_CODE);
     h->p.out = att_tensor_dense(h->p.out.data, f->dtype, heads, 1, c->rows, c->width);
-    h->p.k = att_tensor_dense(h->p.k.data, f->dtype, c->contexts * pages, 1, page, PROBE_CODE);
-    h->p.v = att_tensor_dense(h->p.v.data, f->dtype, c->contexts * pages, 1, page, c->width);
+    page_keys(c, pages, 1, &h->p.k);
+    page_keys(c, pages, 1, &h->p.v);
 }
 
 /* One side quantised: scales of all rows first, then codes. */
@@ -214,6 +242,7 @@ static const form forms[] = {
     {"f16", hand_plain, ATT_F16, NULL, NULL},
     {"bf16", hand_plain, ATT_BF16, NULL, NULL},
     {"latent", hand_latent, ATT_F32, NULL, NULL},
+    {"shared", hand_shared, ATT_F32, NULL, NULL},
     {"paged", hand_paged, ATT_F32, NULL, NULL},
     {"i8tok", hand_quantised, ATT_F32, "i8tok", "i8tok"},
     {"i8chan", hand_quantised, ATT_F32, "i8chan", "i8chan"},
@@ -233,9 +262,17 @@ static handed hand(const probe_asking *a, const form *f, bool real, float *out)
     return h;
 }
 
+static bool of_other_heads(const form *f)
+{
+    return f->hand == hand_latent || f->hand == hand_shared;
+}
+
 static bool takes(const probe_asking *a, const form *f, att_op op)
 {
     const att_kernel *k = a->part->kernel;
+
+    if (of_other_heads(f) && k->class_ != ATT_EXACT)
+        return false;
     const handed h = hand(a, f, false, NULL);
     att_reason why;
 
@@ -266,7 +303,13 @@ double probe_store_unit(const att_variant_part *part, const probe_circuit *c,
 att_status probe_attend(const probe_asking *a, probe_wanted w)
 {
     const att_op op = w.out ? ATT_OP_ATTEND : ATT_OP_SELECT;
-    handed h = hand(a, form_for(a, op), true, w.out);
+    const form *f = form_for(a, op);
+
+    if (of_other_heads(f) && a->part->kernel->class_ != ATT_EXACT) {
+        att_ctx_why(a->x, "store=%s is for exact kernels", f->name);
+        return ATT_UNSUPPORTED;
+    }
+    handed h = hand(a, f, true, w.out);
     att_status status = h.failed ? ATT_NO_MEMORY : att_ctx_call(a->x, a->part, op, &h.p, w.allowed);
 
     for (int64_t i = 0; w.out && status == ATT_OK && i < probe_rows(a->c) * a->c->width; i++)

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sliding_window   distance <= left                                (Longformer's window, causal
- * half) sink_window      key < sinks or distance <= left                 (Xiao et al. 2023) strided
- * distance < local or stride divides distance     (Child et al. 2019) block_sparse     by blocks:
- * |qb - kb| < local, kb < global, or stride divides kb + head topk             a needle whose logit
- * is the row's largest is always among the k best exact kernels    every key */
+/* Which keys a causal query sees; qb and kb are the blocks of query and key:
+ *
+ *   sliding_window   distance <= left                     (Longformer's window, causal half)
+ *   sink_window      key < sinks or distance <= left                  (Xiao et al. 2023)
+ *   strided          distance < local or stride divides distance      (Child et al. 2019)
+ *   block_sparse     qb - kb < local, kb < global, or stride divides kb + head
+ *   longformer       distance <= side, key < global, or query < global
+ *   bigbird          qb - kb <= window, kb < global, qb < global, or kb is drawn: Floyd's
+ *                    subset of `random` of qb + 1 blocks, by SplitMix64's hash of draw, head,
+ *                    qb and step                                      (Zaheer et al. 2020)
+ *   topk, knn_memory a needle whose logit is the row's largest is among the k best
+ *   exact kernels    every key */
 #include "closed_form.h"
 
 #include <string.h>
@@ -52,11 +59,61 @@ static int blocks(const att_variant_part *part, closed_pair pair)
            (stride > 0 && (key + pair.head) % stride == 0);
 }
 
+static int longformer(const att_variant_part *part, closed_pair pair)
+{
+    const int64_t global = value(part, "global");
+
+    return pair.query - pair.key <= value(part, "side") || pair.key < global || pair.query < global;
+}
+
+static uint64_t hash(uint64_t z)
+{
+    z += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* Is block `wanted` one of the r of n that are drawn for a head and block of queries? */
+static int drawn(int64_t seed, int64_t head, int64_t block, int64_t n, int64_t r, int64_t wanted)
+{
+    const uint64_t where = hash(hash(hash((uint64_t)seed) + (uint64_t)head) + (uint64_t)block);
+    int64_t set[64], size = 0;
+    int any = 0;
+
+    for (int64_t last = n > r ? n - r : 0; last < n && size < 64; last++) {
+        int64_t pick = (int64_t)(hash(where + (uint64_t)last) % (uint64_t)(last + 1));
+        for (int64_t i = 0; i < size; i++)
+            if (set[i] == pick) {
+                pick = last;
+                break;
+            }
+        any |= pick == wanted;
+        set[size++] = pick;
+    }
+    return any;
+}
+
+static int bigbird(const att_variant_part *part, closed_pair pair)
+{
+    const int64_t side = value(part, "block"), global = value(part, "global");
+    const int64_t own = pair.query / side, key = pair.key / side;
+
+    return own - key <= value(part, "window") || key < global || own < global ||
+           drawn(value(part, "draw"), pair.head, own, own + 1, value(part, "random"), key);
+}
+
 static const struct {
     const char *kernel;
     int (*sees)(const att_variant_part *part, closed_pair pair);
-} forms[] = {{"sliding_window", window}, {"sink_window", sinks}, {"strided", strided},
-             {"block_sparse", blocks},   {"topk", all},          {"knn_memory", all}};
+} forms[] = {{"sliding_window", window},
+             {"sink_window", sinks},
+             {"strided", strided},
+             {"block_sparse", blocks},
+             {"longformer", longformer},
+             {"bigbird", bigbird},
+             {"topk", all},
+             {"knn_memory", all}};
 
 int closed_form_sees(const att_variant_part *part, closed_pair pair)
 {

@@ -10,12 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/stats.h"
 #include "core/eval.h"
 #include "evals/probes/call.h"
-#include "evals/probes/closed_form.h"
 #include "evals/probes/diagnose.h"
-#include "evals/probes/task.h"
+#include "evals/probes/judge.h"
 
 #define PROBE_TASK(name) extern const probe_task probe_task_##name;
 #include "evals/probes/tasks.def"
@@ -73,27 +71,6 @@ static att_status make_circuit(att_ctx *x, void *arg, void **out)
     return status;
 }
 
-static int64_t hops_of(const probe_task *task)
-{
-    return task->hops ? task->hops : 1;
-}
-
-/* A question's row of the attention that answers it. */
-static const float *answer_row(const probe_task *task, const probe_circuit *c,
-                               const probe_question *a, const float *out)
-{
-    return probe_row(c, a, probe_hop(c, out, (a->hops ? a->hops : hops_of(task)) - 1));
-}
-
-/* The code nearest to the output is the answer. */
-static probe_outcome decode(const probe_circuit *c, const probe_question *a, const float *row)
-{
-    probe_outcome o = {0};
-
-    o.hit = probe_nearest(c, row, 0, PROBE_CODES, a->answer, &o.score) == a->answer;
-    return o;
-}
-
 /* Asks with what came back, at norm 1; a zero stays one. */
 static void follow(const probe_circuit *c, int64_t i, int64_t hop, const float *out, float *q)
 {
@@ -109,166 +86,6 @@ static void follow(const probe_circuit *c, int64_t i, int64_t hop, const float *
         to[d] = size == 0 ? 0 : (float)((double)row[d] / sqrt(size));
 }
 
-/* Does the kernel see the evidence that is needed?  -1: its mask has no closed form. */
-static int sees(const att_variant_part *part, const probe_circuit *c, const probe_question *a)
-{
-    const int64_t window = probe_window(part, c), at = probe_position(c, a);
-    int seen = a->n_evidence > 0 ? !a->any : -1;
-
-    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++) {
-        seen = closed_form_sees(part,
-                                (closed_pair){a->context * c->heads + a->head, at, a->evidence[e]});
-        if (seen == 1 && window >= 0 && at - a->evidence[e] > window)
-            seen = 0;
-    }
-    return seen;
-}
-
-/* The same by what the kernel says that it selects, allowed [contexts * heads,rows,len]. */
-static int selected(const probe_circuit *c, const probe_question *a, const uint8_t *allowed)
-{
-    const int64_t row = (a->context * c->heads + a->head) * c->rows + a->row;
-    int seen = a->n_evidence > 0 ? !a->any : -1;
-
-    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
-        seen = allowed[row * c->len + a->evidence[e]] != 0;
-    return seen;
-}
-
-/* Why a question was missed, by the weight on its answer. */
-static const char *blame(const probe_question *a, const float *row, int seen, probe_tally *t)
-{
-    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
-
-    if (seen == 0 || mass == 0) {
-        t->masked++;
-        return "masked";
-    }
-    if (isnan(mass))
-        return "";
-    if (fabs(mass) < 0.5) {
-        t->faint++;
-        return "under-weighted";
-    }
-    t->garbled++;
-    return "attended, not decoded";
-}
-
-static void add_masses(const probe_question *a, const float *row, probe_tally *t)
-{
-    double spread = 0;
-
-    for (int s = 0; s < PROBE_N_SIGNS; s++)
-        spread += (double)row[PROBE_SIGNS + s] * (double)row[PROBE_SIGNS + s] / PROBE_N_SIGNS;
-    t->spread += spread;
-    t->all += (double)row[PROBE_ALL];
-    t->first += (double)row[PROBE_FIRST];
-    if (a->mark >= 0) {
-        t->mass += (double)row[a->mark];
-        t->marked++;
-    }
-    if (a->rival >= 0) {
-        t->rival += (double)row[a->rival];
-        t->rivalled++;
-    }
-}
-
-/* With theory, masked evidence has weight 0 and is missed; seen evidence is found. */
-static bool contradicts(const probe_task *task, const probe_question *a, const float *row, int seen,
-                        int hit)
-{
-    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
-
-    if (task->hops > 1 || a->n_evidence > 1 || isnan(mass))
-        return hit != seen;
-    return seen ? !(hit && mass > 0.5) : mass != 0;
-}
-
-/* The distance of a question's only evidence: how far hits reach, how near misses begin. */
-static void add_distance(const probe_circuit *c, const probe_question *a, int hit, probe_tally *t)
-{
-    const int64_t distance = probe_position(c, a) - a->evidence[0];
-
-    if (a->n_evidence != 1)
-        return;
-    if (hit)
-        t->reach = fmax(t->reach, (double)distance);
-    else
-        t->nearest = fmin(t->nearest, (double)distance);
-}
-
-/* chosen: what the kernel says that it selects; NULL = not known. */
-static void judge(att_ctx *x, const probe_task *task, const probe_circuit *c, const float *out,
-                  const uint8_t *chosen, probe_tally *t)
-{
-    const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    const bool own = chosen && task->theory && hops_of(task) == 1 &&
-                     part->kernel->class_ != ATT_OWN;
-
-    for (int64_t i = 0; i < c->n_asked; i++) {
-        const probe_question *a = &c->asked[i];
-        const float *row = answer_row(task, c, a, out);
-        probe_outcome o = task->judge ? task->judge(c, i, out) : decode(c, a, row);
-        const int seen = sees(part, c, a);
-        const char *why = o.hit ? "" : blame(a, row, seen, t), *note = o.note ? o.note : why;
-        if (task->theory && seen >= 0) {
-            bool wrong = contradicts(task, a, row, seen, o.hit);
-            t->known++;
-            t->expected += seen;
-            t->unexplained += wrong;
-            note = wrong ? "unexplained" : *note ? note : "seen";
-        }
-        if (own && selected(c, a, chosen) >= 0) {
-            t->selectable++;
-            t->selected += selected(c, a, chosen);
-            t->unselected += contradicts(task, a, row, selected(c, a, chosen), o.hit);
-        }
-        t->n++;
-        t->hits += o.hit;
-        add_distance(c, a, o.hit, t);
-        add_masses(a, row, t);
-        att_ctx_item(x, o.hit, (int32_t)a->context, o.score, a->at, note);
-    }
-}
-
-static void record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
-{
-    const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    const att_interval ci = att_wilson((double)t->hits, (double)t->n, 0.95);
-    const att_problem p = probe_problem(c);
-    const att_cost cost = att_cost_of(part->kernel, &p, part->values);
-    const double n = (double)t->n;
-
-    att_ctx_record_n(x, "accuracy", (double)t->hits / n, t->n, ci.lo, ci.hi);
-    if (t->known) {
-        att_ctx_record(x, "accuracy_predicted", (double)t->expected / (double)t->known);
-        att_ctx_record(x, "unexplained", (double)t->unexplained);
-    }
-    if (t->selectable) {
-        att_ctx_record(x, "selected", (double)t->selected / (double)t->selectable);
-        att_ctx_record(x, "unexplained_by_select", (double)t->unselected);
-    }
-    if (t->reach >= 0)
-        att_ctx_record(x, "reach", t->reach);
-    if (isfinite(t->nearest))
-        att_ctx_record(x, "nearest_miss", t->nearest);
-    att_ctx_record(x, "masked", (double)t->masked);
-    att_ctx_record(x, "under_weighted", (double)t->faint);
-    att_ctx_record(x, "not_decoded", (double)t->garbled);
-    if (t->marked) {
-        att_ctx_record(x, "mass", t->mass / (double)t->marked);
-        att_ctx_record(x, "lift", t->mass / (double)t->marked * (double)c->len);
-    }
-    if (t->rivalled)
-        att_ctx_record(x, "rival_mass", t->rival / (double)t->rivalled);
-    att_ctx_record(x, "first_mass", t->first / n);
-    att_ctx_record(x, "weights_sum", t->all / n);
-    att_ctx_record(x, "keys_effective", n / t->spread);
-    if (!isnan(cost.keys_read))
-        att_ctx_record(x, "keys_share",
-                       cost.keys_read / ((double)c->len * (double)(p.heads_q * p.q_len)));
-}
-
 /* All hops of a circuit: out [hops][contexts * heads,rows,width], owned by the caller; NULL on an
  * error. */
 static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c, float **out)
@@ -276,7 +93,7 @@ static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s};
     const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
-    const int64_t hops = hops_of(task);
+    const int64_t hops = probe_hops(task);
     float *q = malloc(rows * PROBE_CODE * sizeof *q);
     float *all = malloc((size_t)hops * rows * (size_t)c->width * sizeof *all);
     att_status status = q && all ? ATT_OK : ATT_NO_MEMORY;
@@ -314,9 +131,7 @@ static att_status compare_base(att_ctx *x, const probe_task *task, double accura
     if (status != ATT_OK)
         return status;
     for (int64_t i = 0; i < c->n_asked; i++) {
-        const probe_question *a = &c->asked[i];
-        hits += task->judge ? task->judge(c, i, out).hit
-                            : decode(c, a, answer_row(task, c, a, out)).hit;
+        hits += probe_answer(task, c, i, out).hit;
     }
     free(out);
     const double base = (double)hits / (double)c->n_asked;
@@ -359,8 +174,8 @@ static att_status measure(att_ctx *x, const probe_task *task, const probe_circui
         status = select_keys(x, c, &how, &chosen);
     if (status == ATT_OK) {
         att_ctx_record(x, "chance", task->chance ? task->chance(c) : 1.0 / PROBE_CODES);
-        judge(x, task, c, out, chosen, &t);
-        record(x, c, &t);
+        probe_judge(x, task, c, out, chosen, &t);
+        probe_record(x, c, &t);
         if (task->record)
             task->record(x, c, out);
         status = probe_diagnose(x, c, &how, out, chosen);
@@ -409,6 +224,8 @@ static const att_metric_spec metrics[] = {
     {"accuracy_predicted", "share", ATT_HIGHER, (double)NAN, 0,
      "questions whose evidence the closed form shows"},
     {"unexplained", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "items that contradict the closed form"},
+    {"coverage", "share", ATT_NEITHER, (double)NAN, 0,
+     "keys that the closed form shows: the recall of a needle that may lie anywhere"},
     {"selected", "share", ATT_HIGHER, (double)NAN, 0,
      "questions whose evidence the kernel's own selection holds"},
     {"unexplained_by_select", "count", ATT_LOWER, 0, ATT_BINDS_ALL,

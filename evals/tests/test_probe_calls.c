@@ -60,8 +60,8 @@ static void kernels_of_one_type_get_what_they_take(void)
 
 static void the_same_numbers_stored_otherwise_give_the_same_answers(void)
 {
-    static const char *const stores[] = {"f16",  "bf16", "paged", "i8tok", "i8chan",
-                                         "kivi", "q8_0", "q4_0",  "e4m3",  "e5m2"};
+    static const char *const stores[] = {"f16",  "bf16", "paged", "shared", "i8tok", "i8chan",
+                                         "kivi", "q8_0", "q4_0",  "e4m3",   "e5m2"};
     char params[64];
 
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {

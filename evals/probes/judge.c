@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a case's questions come to: hits, why the others were missed, and whether theory (the mask
+ * by its parameters, or the kernel's own selection) explains each of them. */
+#include "evals/probes/judge.h"
+
+#include <math.h>
+
+#include "base/stats.h"
+#include "evals/probes/call.h"
+#include "evals/probes/closed_form.h"
+
+#define COVERED (INT64_C(1) << 18) /* pairs looked at, about */
+
+int64_t probe_hops(const probe_task *task)
+{
+    return task->hops ? task->hops : 1;
+}
+
+/* A question's row of the attention that answers it. */
+static const float *answer_row(const probe_task *task, const probe_circuit *c,
+                               const probe_question *a, const float *out)
+{
+    return probe_row(c, a, probe_hop(c, out, (a->hops ? a->hops : probe_hops(task)) - 1));
+}
+
+/* The code nearest to the output is the answer. */
+static probe_outcome decode(const probe_circuit *c, const probe_question *a, const float *row)
+{
+    probe_outcome o = {0};
+
+    o.hit = probe_nearest(c, row, 0, PROBE_CODES, a->answer, &o.score) == a->answer;
+    return o;
+}
+
+probe_outcome probe_answer(const probe_task *task, const probe_circuit *c, int64_t i,
+                           const float *out)
+{
+    const probe_question *a = &c->asked[i];
+
+    return task->judge ? task->judge(c, i, out) : decode(c, a, answer_row(task, c, a, out));
+}
+
+/* By the closed form; window: what the call leaves, -1 = all. */
+static int sees_key(const att_variant_part *part, const probe_circuit *c, const probe_question *a,
+                    int64_t window, int64_t key)
+{
+    const int64_t at = probe_position(c, a);
+    const int seen =
+        closed_form_sees(part, (closed_pair){a->context * c->heads + a->head, at, key});
+
+    return seen == 1 && window >= 0 && at - key > window ? 0 : seen;
+}
+
+/* Does the kernel see the evidence that is needed?  -1: its mask has no closed form. */
+static int sees(const att_variant_part *part, const probe_circuit *c, const probe_question *a,
+                int64_t window)
+{
+    int seen = a->n_evidence > 0 ? !a->any : -1;
+
+    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
+        seen = sees_key(part, c, a, window, a->evidence[e]);
+    return seen;
+}
+
+/* The share of its keys that a question sees, by the closed form, over some of the questions: the
+ * recall of a needle that may lie anywhere (1 - c at compression c).  NAN: no closed form. */
+static double coverage(const att_variant_part *part, const probe_circuit *c, int64_t window)
+{
+    const int64_t most = COVERED / c->len + 2, n = c->n_asked < most ? c->n_asked : most;
+    double share = 0;
+
+    for (int64_t s = 0; s < n; s++) {
+        const probe_question *a = &c->asked[s * c->n_asked / n];
+        const int64_t keys = probe_position(c, a) + 1;
+        int64_t seen = 0;
+        for (int64_t j = 0; j < keys; j++) {
+            const int one = sees_key(part, c, a, window, j);
+            if (one < 0)
+                return (double)NAN;
+            seen += one;
+        }
+        share += (double)seen / (double)keys / (double)n;
+    }
+    return share;
+}
+
+/* The same by what the kernel says that it selects, allowed [contexts * heads,rows,len]. */
+static int selected(const probe_circuit *c, const probe_question *a, const uint8_t *allowed)
+{
+    const int64_t row = (a->context * c->heads + a->head) * c->rows + a->row;
+    int seen = a->n_evidence > 0 ? !a->any : -1;
+
+    for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
+        seen = allowed[row * c->len + a->evidence[e]] != 0;
+    return seen;
+}
+
+/* Why a question was missed, by the weight on its answer. */
+static const char *blame(const probe_question *a, const float *row, int seen, probe_tally *t)
+{
+    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
+
+    if (seen == 0 || mass == 0) {
+        t->masked++;
+        return "masked";
+    }
+    if (isnan(mass))
+        return "";
+    if (fabs(mass) < 0.5) {
+        t->faint++;
+        return "under-weighted";
+    }
+    t->garbled++;
+    return "attended, not decoded";
+}
+
+static void add_masses(const probe_question *a, const float *row, probe_tally *t)
+{
+    double spread = 0;
+
+    for (int s = 0; s < PROBE_N_SIGNS; s++)
+        spread += (double)row[PROBE_SIGNS + s] * (double)row[PROBE_SIGNS + s] / PROBE_N_SIGNS;
+    t->spread += spread;
+    t->all += (double)row[PROBE_ALL];
+    t->first += (double)row[PROBE_FIRST];
+    if (a->mark >= 0) {
+        t->mass += (double)row[a->mark];
+        t->marked++;
+    }
+    if (a->rival >= 0) {
+        t->rival += (double)row[a->rival];
+        t->rivalled++;
+    }
+}
+
+/* With theory, masked evidence has weight 0 and is missed; seen evidence is found. */
+static bool contradicts(const probe_task *task, const probe_question *a, const float *row, int seen,
+                        int hit)
+{
+    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
+
+    if (task->hops > 1 || a->n_evidence > 1 || isnan(mass))
+        return hit != seen;
+    return seen ? !(hit && mass > 0.5) : mass != 0;
+}
+
+/* The distance of a question's only evidence: how far hits reach, how near misses begin. */
+static void add_distance(const probe_circuit *c, const probe_question *a, int hit, probe_tally *t)
+{
+    const int64_t distance = probe_position(c, a) - a->evidence[0];
+
+    if (a->n_evidence != 1)
+        return;
+    if (hit)
+        t->reach = fmax(t->reach, (double)distance);
+    else
+        t->nearest = fmin(t->nearest, (double)distance);
+}
+
+/* chosen: what the kernel says that it selects; NULL = not known. */
+void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c, const float *out,
+                 const uint8_t *chosen, probe_tally *t)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const int64_t window = probe_window(part, c);
+    const bool own = chosen && task->theory && probe_hops(task) == 1 &&
+                     part->kernel->class_ != ATT_OWN;
+
+    for (int64_t i = 0; i < c->n_asked; i++) {
+        const probe_question *a = &c->asked[i];
+        const float *row = answer_row(task, c, a, out);
+        const probe_outcome o = probe_answer(task, c, i, out);
+        const int seen = sees(part, c, a, window);
+        const char *why = o.hit ? "" : blame(a, row, seen, t), *note = o.note ? o.note : why;
+        if (task->theory && seen >= 0) {
+            bool wrong = contradicts(task, a, row, seen, o.hit);
+            t->known++;
+            t->expected += seen;
+            t->unexplained += wrong;
+            note = wrong ? "unexplained" : *note ? note : "seen";
+        }
+        if (own && selected(c, a, chosen) >= 0) {
+            t->selectable++;
+            t->selected += selected(c, a, chosen);
+            t->unselected += contradicts(task, a, row, selected(c, a, chosen), o.hit);
+        }
+        t->n++;
+        t->hits += o.hit;
+        add_distance(c, a, o.hit, t);
+        add_masses(a, row, t);
+        att_ctx_item(x, o.hit, (int32_t)a->context, o.score, a->at, note);
+    }
+}
+
+void probe_record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
+{
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    const att_interval ci = att_wilson((double)t->hits, (double)t->n, 0.95);
+    const att_problem p = probe_problem(c);
+    const att_cost cost = att_cost_of(part->kernel, &p, part->values);
+    const double n = (double)t->n, seen = coverage(part, c, probe_window(part, c));
+
+    att_ctx_record_n(x, "accuracy", (double)t->hits / n, t->n, ci.lo, ci.hi);
+    if (t->known) {
+        att_ctx_record(x, "accuracy_predicted", (double)t->expected / (double)t->known);
+        att_ctx_record(x, "unexplained", (double)t->unexplained);
+    }
+    if (!isnan(seen))
+        att_ctx_record(x, "coverage", seen);
+    if (t->selectable) {
+        att_ctx_record(x, "selected", (double)t->selected / (double)t->selectable);
+        att_ctx_record(x, "unexplained_by_select", (double)t->unselected);
+    }
+    if (t->reach >= 0)
+        att_ctx_record(x, "reach", t->reach);
+    if (isfinite(t->nearest))
+        att_ctx_record(x, "nearest_miss", t->nearest);
+    att_ctx_record(x, "masked", (double)t->masked);
+    att_ctx_record(x, "under_weighted", (double)t->faint);
+    att_ctx_record(x, "not_decoded", (double)t->garbled);
+    if (t->marked) {
+        att_ctx_record(x, "mass", t->mass / (double)t->marked);
+        att_ctx_record(x, "lift", t->mass / (double)t->marked * (double)c->len);
+    }
+    if (t->rivalled)
+        att_ctx_record(x, "rival_mass", t->rival / (double)t->rivalled);
+    att_ctx_record(x, "first_mass", t->first / n);
+    att_ctx_record(x, "weights_sum", t->all / n);
+    att_ctx_record(x, "keys_effective", n / t->spread);
+    if (!isnan(cost.keys_read))
+        att_ctx_record(x, "keys_share",
+                       cost.keys_read / ((double)c->len * (double)(p.heads_q * p.q_len)));
+}
