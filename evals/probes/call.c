@@ -98,7 +98,8 @@ static att_status ask_in_manner(att_ctx *x, const att_variant_part *part, const 
                             .c = c,
                             .q = q,
                             .fit = fit_of(part->kernel, rule, how->match),
-                            .store = how->store ? how->store : "auto"};
+                            .store = how->store ? how->store : "auto",
+                            .held = how->held};
 
     return ask(&a, rule, w);
 }

@@ -13,10 +13,19 @@
  * that the kernel takes.  Those that mix, hold sessions or recur get f32. */
 #define PROBE_STORES "auto|f32|f16|bf16|latent|shared|paged|i8tok|i8chan|kivi|q8_0|q4_0|e4m3|e5m2"
 
+/* What a recurrence holds before the first row that is asked: no query has a part in it, so that
+ * the calls on one circuit can share it.  Zero before the first; owned. */
+typedef struct probe_held {
+    float *state, *z;
+} probe_held;
+
+void probe_held_drop(probe_held *held);
+
 /* How a circuit is asked. */
 typedef struct probe_manner {
     double match;      /* the logit of a query that meets its own key; 0 = what suits the kernel */
     const char *store; /* a word of PROBE_STORES; NULL = auto */
+    probe_held *held; /* by the calls before, of the same kernel on the same circuit; NULL = none */
 } probe_manner;
 
 /* out [contexts * heads,rows,width] f32, NaN before the call, of queries q laid out as c->q.

@@ -18,6 +18,7 @@ typedef struct probe_asking {
     const float *q; /* as c->q */
     probe_fit fit;
     const char *store; /* never NULL */
+    probe_held *held;  /* NULL = none */
 } probe_asking;
 
 /* What is wanted: `out`, or (out == NULL) which keys are seen, `allowed`. */

@@ -100,6 +100,32 @@ static void chunk_take(const probe_circuit *c, int64_t from, int64_t n, const ch
                (size_t)(n * c->width) * sizeof(float));
 }
 
+void probe_held_drop(probe_held *held)
+{
+    free(held->state);
+    free(held->z);
+    *held = (probe_held){0};
+}
+
+/* Keeps the state for the calls that follow, or takes the one that was kept. */
+static att_status keep(const probe_circuit *c, probe_held *held, chunk *s)
+{
+    const size_t z = (size_t)(c->contexts * s->features), n = z * (size_t)c->width;
+    const bool found = held->state != NULL;
+
+    if (!found) {
+        held->state = malloc(n * sizeof(float));
+        held->z = malloc(z * sizeof(float));
+        if (!held->state || !held->z) {
+            probe_held_drop(held);
+            return ATT_NO_MEMORY;
+        }
+    }
+    memcpy(found ? s->state : held->state, found ? held->state : s->state, n * sizeof(float));
+    memcpy(found ? s->z : held->z, found ? held->z : s->z, z * sizeof(float));
+    return ATT_OK;
+}
+
 att_status probe_recur(const probe_asking *a, int32_t rule, float *out)
 {
     const probe_circuit *c = a->c;
@@ -108,10 +134,15 @@ att_status probe_recur(const probe_asking *a, int32_t rule, float *out)
     att_recur section;
     att_status status = chunk_make(c, rule, &s) ? ATT_OK : ATT_NO_MEMORY;
 
-    for (int64_t from = 0, n; from < c->len && status == ATT_OK; from += n) {
+    for (int64_t from = a->held && a->held->state ? first : 0, n; from < c->len && status == ATT_OK;
+         from += n) {
         const bool asked = from >= first;
         n = (asked ? c->len : first) - from;
         n = n < CHUNK ? n : CHUNK;
+        if (from == first && a->held)
+            status = keep(c, a->held, &s);
+        if (status != ATT_OK)
+            break;
         chunk_fill(a, from, n, asked, &s);
         att_problem p = chunk_problem(c, &s, n, asked ? c->heads : 1, rule, &section);
         status = att_ctx_call(a->x, a->part, ATT_OP_RECUR, &p, NULL);

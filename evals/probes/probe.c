@@ -91,7 +91,8 @@ static void follow(const probe_circuit *c, int64_t i, int64_t hop, const float *
 static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c, float **out)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s};
+    probe_held held = {0};
+    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s, &held};
     const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
     const int64_t hops = probe_hops(task);
     float *q = malloc(rows * PROBE_CODE * sizeof *q);
@@ -107,6 +108,7 @@ static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c
         status = probe_call(x, part, c, q, &how, all + (size_t)hop * rows * (size_t)c->width);
     }
     free(q);
+    probe_held_drop(&held);
     if (status != ATT_OK) {
         free(all);
         all = NULL;
@@ -164,7 +166,7 @@ static att_status select_keys(att_ctx *x, const probe_circuit *c, const probe_ma
 
 static att_status measure(att_ctx *x, const probe_task *task, const probe_circuit *c)
 {
-    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s};
+    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s, NULL};
     probe_tally t = {.reach = -1, .nearest = (double)INFINITY};
     float *out = NULL;
     uint8_t *chosen = NULL;
@@ -248,6 +250,12 @@ static const att_metric_spec metrics[] = {
      "variables: names found before the first wrong one"},
     {"lured", "share", ATT_LOWER, (double)NAN, 0,
      "latent hop: led astray by what looks like the question"},
+    {"right_untouched", "share", ATT_HIGHER, (double)NAN, 0,
+     "entities: of boxes no operation touched"},
+    {"right_touched_few", "share", ATT_HIGHER, (double)NAN, 0,
+     "entities: of boxes touched once or twice"},
+    {"right_touched_often", "share", ATT_HIGHER, (double)NAN, 0,
+     "entities: of boxes touched more often"},
     {"other_list", "share", ATT_LOWER, (double)NAN, 0, "ordinals: the other list's answered"},
     {"twins_right", "share", ATT_HIGHER, (double)NAN, 0,
      "pronouns: both twins of a sentence right"},

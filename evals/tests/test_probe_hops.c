@@ -8,9 +8,57 @@ extern const probe_task probe_task_variables, probe_task_latent_hop;
 static const char *const lengths[] = {"len=256", "len=1024", "len=4096", NULL};
 static const char *const controls[] = {"uniform", "first_k", "last_k", "random", "sink_only"};
 
+static att_status counter_supports(const att_kernel *self, att_op op, const att_problem *p,
+                                   const att_value *params, att_reason *why)
+{
+    (void)self, (void)params, (void)why;
+    return op == ATT_OP_RECUR && p->recur && p->recur->rule == ATT_RULE_LINEAR ? ATT_OK
+                                                                               : ATT_UNSUPPORTED;
+}
+
+/* Counts the tokens of a kv head in the first number of its state; a row's weights "add up" to the
+ * tokens so far. */
+static att_status counter_recur(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    const int64_t group = p->heads_q / p->heads_kv;
+
+    (void)self, (void)s;
+    for (int64_t h = 0; h < p->heads_q; h++) {
+        const float *in = (const float *)p->recur->state_in.data +
+                          h / group * p->recur->state_in.stride[1];
+        float *out = (float *)p->out.data + h * p->q_len * p->value_dim;
+        memset(out, 0, (size_t)(p->q_len * p->value_dim) * sizeof *out);
+        for (int64_t i = 0; i < p->q_len; i++)
+            out[i * p->value_dim + PROBE_ALL] = in[0] + (float)(i + 1);
+    }
+    for (int64_t g = 0; g < p->heads_kv; g++)
+        ((float *)p->recur->state_out.data)[g * p->recur->state_out.stride[1]] += (float)p->q_len;
+    return ATT_OK;
+}
+
+static const att_kernel counter = {
+    .struct_size = sizeof(att_kernel),
+    .abi = ATT_ABI,
+    .name = "counter",
+    .family = "made",
+    .summary = "made for a test",
+    .class_ = ATT_OWN,
+    .precision = {.acc = ATT_F32, .prob = ATT_F32, .out = ATT_DTYPES},
+    .supports = counter_supports,
+    .recur = counter_recur};
+
 static void open_house(void)
 {
-    house_open(1, NULL);
+    static const att_kernel *const made[] = {&counter, NULL};
+
+    house_open(1, made);
+}
+
+static void every_hop_of_a_recurrence_follows_all_tokens_once(void)
+{
+    CU_ASSERT_EQUAL(probe_number("needle", "counter", "len=2500", "weights_sum"), 2500);
+    CU_ASSERT_EQUAL(probe_number("variables", "counter", "len=2500", "weights_sum"), 2500);
+    CU_ASSERT_EQUAL(probe_number("latent_hop", "counter", "len=700", "weights_sum"), 700);
 }
 
 static void dense_follows_every_chain(void)
@@ -129,6 +177,8 @@ int main(void)
          a_latent_hop_says_whether_lure_rule_or_needle_misled},
         {"the latent hop is set against a short context",
          the_latent_hop_is_set_against_a_short_context},
+        {"every hop of a recurrence follows all tokens once",
+         every_hop_of_a_recurrence_follows_all_tokens_once},
         {"the house closes", house_close},
         CU_TEST_INFO_NULL};
 
