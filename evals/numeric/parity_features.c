@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The performer's weights in float64, from the features that its parameters name.
  *
- *   w_ij = sum_r exp(a_r(x_i) + a_r(y_j)),  a_r(x) = w_r . x - |x|^2 / 2,  x = +-root q, y = root
- * k, root = sqrt |scale|                      (a factor common to a row cancels: the largest is 1)
+ *   w_ij = sum_r exp(a_r(x_i) + a_r(y_j)),  a_r(x) = w_r . x - |x|^2 / 2
+ *   x = +-root q, y = root k, root = sqrt |scale|; a factor that a row shares cancels
  *
  * w_r are single numbers, part of the function: drawn as the kernel documents (common/favor.h;
  * splitmix64, Box-Muller, blocks of Dk made orthogonal twice over, rounded to f32 at each step),
  * here once more.
  * Bound: with A_r(x) = sum_c |w_rc x_c| + |x|^2 / 2, C_r the largest |a_r(y_j)| of the row's keys
- * and T = max_r (|a_r(x)| + C_r), a term is off by at most expm1 u ((Dk + 6) (A_r(x) + A_r(y)) + 3
- * |a_r(x)| + 7 C_r + T + 4 n + m + 24) : dot products, exponents taken less the largest so far
- * (which may change n times, by 2 C_r in all), sums over keys and over features.  exp of less than
- * -87 is lost. O(m (keys Dk + pairs)); of many rows every `stride`th is judged. Source: Choromanski
- * et al. 2020; error analysis after Higham 2002. */
+ * and T = max_r (|a_r(x)| + C_r), a term is off by at most
+ *
+ *   expm1 u ((Dk + 6) (A_r(x) + A_r(y)) + 3 |a_r(x)| + 7 C_r + T + 4 n + m + 24)
+ *
+ * by dot products, exponents taken less the largest so far (which may change n times, by 2 C_r in
+ * all), and sums over keys and features; exp of less than -87 is lost.  O(m (keys Dk + pairs)); of
+ * many rows every `stride`th is judged.
+ * Source: Choromanski et al. 2020; error analysis after Higham 2002. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -180,7 +183,7 @@ parity_weight parity_features_weigh(const parity_weigher *w, int64_t row, int64_
     const features *f = w->own;
     const double *a = f->key + key * f->m, *size = f->key_size + key * f->m;
     const double dims = (double)w->in->spec.d + 6, m = (double)f->m, n = (double)w->keys;
-    parity_weight out = {.lost = m * (n + 2) * 0x1p-124};
+    parity_weight out = {.lost = m * (n + 2) * 0x1p-124, .drops = 4 * m};
 
     (void)row;
     for (int64_t r = 0; r < f->m; r++) {

@@ -10,13 +10,19 @@
  * With as many keys as queries and full causality the first two are the reference's recurrence
  * (ATT_OP_RECUR), which is asked too and must agree (two forms, written apart).
  * Bound: each function says by how many u_acc the sums with its weight may be off (`units`),
- * however they are ordered, by pairs or by a state; with N = sum units_j |v_j|, D = sum units_j |e|
- * <= (u N + |o| u D + 2 max|v| E) / (sum w - u D - E) + ulp_out / 2 where E is what subnormal terms
- * may lose.  Where u D + E is not small against sum w no bound holds, and the row is counted as
- * unjudged. linear_elu1  units = (n + Dk + 12) w: features carry 4 u, all terms are positive based
- * units = (n + F + 12) (1 + X + X^2 / 2), X = |scale| sum_c |q_c k_c|, F = 1 + Dk + Dk^2: X and F
- * as the features of a state, pairs err by less Source: Katharopoulos et al. 2020; Arora et al.
- * 2024; error analysis after Higham 2002. */
+ * however they are ordered, by pairs or by a state.  With N = sum units_j |v_j|, D = sum units_j
+ *
+ *   |e| <= (u N + |o| u D + 2 max|v| E + V) / (sum w - u D - E) + ulp_out / 2
+ *
+ * where E is what subnormal weights may lose, V what products with subnormal values may: half a
+ * subnormal a feature of k, times that of q.  Where u D + E is not small against sum w no bound
+ * holds, and the row is counted as unjudged.
+ *
+ *   linear_elu1  units = (n + Dk + 12) w: features carry 4 u, all terms are positive
+ *   based        units = (n + F + 12) (1 + X + X^2 / 2), X = |scale| sum_c |q_c k_c|,
+ *                F = 1 + Dk + Dk^2: as the features of a state; pairs err by less
+ *
+ * Source: Katharopoulos et al. 2020; Arora et al. 2024; error analysis after Higham 2002. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -37,6 +43,7 @@ static parity_weight weigh_elu1(const parity_weigher *w, int64_t row, int64_t ke
 
     for (int64_t c = 0; c < n; c++) {
         const double fq = feature(q[c]), fk = feature(k[c]);
+        out.drops += 1 + fq;
         out.w += fq * fk;
         out.lost += fq + fk;
     }
@@ -51,16 +58,18 @@ static parity_weight weigh_based(const parity_weigher *w, int64_t row, int64_t k
     const int64_t n = in->spec.d;
     const double *q = in->q + row * n, *k = in->k + key * n, scale = att_scale(&in->plain);
     const double f = 1 + (double)n + (double)n * (double)n;
-    double x = 0, size = 0, lost = 1;
+    double x = 0, size = 0, lost = 1, reach = 1;
 
     for (int64_t c = 0; c < n; c++) {
         x += scale * q[c] * k[c];
         size += fabs(scale * q[c] * k[c]);
         lost += fabs(q[c]) + fabs(k[c]) + fabs(scale);
+        reach += fabs(scale * q[c]);
     }
     return (parity_weight){.w = 1 + x + x * x / 2,
                            .units = ((double)w->keys + f + 12) * (1 + size + size * size / 2),
-                           .lost = f * lost * (1 + size) * 0x1p-149};
+                           .lost = f * lost * (1 + size) * 0x1p-149,
+                           .drops = f + reach * reach};
 }
 
 static const parity_function functions[] = {
@@ -92,8 +101,8 @@ int32_t parity_class(const att_kernel *kernel)
 
 /* One row's sums. */
 typedef struct row {
-    double total, units, lost, most; /* weights; what they may be off by; largest |v| */
-    double *o, *off;                 /* [Dv] sum w v, sum units |v| */
+    double total, units, lost, drops, most; /* of weights; largest |v| */
+    double *o, *off;                        /* [Dv] sum w v, sum units |v| */
     int64_t n;
 } row;
 
@@ -107,6 +116,7 @@ static void add_key(const parity_inputs *in, const parity_weight *w, const doubl
     r->total += w->w;
     r->units += w->units;
     r->lost += w->lost;
+    r->drops += w->drops;
     for (int64_t d = 0; d < in->spec.dv; d++) {
         r->o[d] += w->w * v[d];
         r->off[d] += w->units * fabs(v[d]);
@@ -153,7 +163,8 @@ static void judge(const att_units *u, const row *r, int64_t d, double got, tally
         return;
     }
     if (r->n) {
-        bound = (u->acc * r->off[d] + fabs(want) * u->acc * r->units + 2 * r->most * r->lost) /
+        bound = (u->acc * r->off[d] + fabs(want) * u->acc * r->units + 2 * r->most * r->lost +
+                 r->drops * u->acc_lost) /
                     (r->total - off) +
                 (double)(2 * r->n + 1) * u->acc_lost + 2 * u->acc * fabs(want);
         bound += att_fp_ulp(&out, fabs(want) + bound) / 2;

@@ -72,10 +72,10 @@ bool parity_knows(const att_kernel *kernel);
 /* What the kernel is judged as: its class, or ATT_OWN where its weights are known. */
 int32_t parity_class(const att_kernel *kernel);
 
-/* A weight in place of softmax's, by how many units of u_acc sums with it may be off, and what it
- * may lose to underflow. */
+/* A weight in place of softmax's, by how many units of u_acc sums with it may be off, what it may
+ * lose to underflow, and how many half subnormals its products with a value may lose. */
 typedef struct parity_weight {
-    double w, units, lost;
+    double w, units, lost, drops;
 } parity_weight;
 
 /* Weights at work: `keys` allowed ones in the row; every `stride`th row is judged. */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits of the linear family's rules: where one rule is another.
  *
- *   gla, ssd with g = 0 = linear          gated_delta with g = 0 = delta
- *   gla with a gate a head = ssd with gla's scale, and back        retention = gla, g = ln gamma_h
- *   delta with beta = 0 leaves the state as it is; gated_delta with beta = 0 lets it fade (gla, v =
- * 0) delta with beta = 1, orthogonal keys and an empty state = linear based with q = 0 = the mean
- * of v so far = linear_elu1 with q = k = 0; linear_elu1 in one dimension does not see q
+ *   open, ungated  gla and ssd with g = 0 are linear, gated_delta with g = 0 is delta
+ *   one_gate       gla with a gate a head is ssd with gla's scale, and back
+ *   fixed          retention is gla with g = ln gamma_h
+ *   idle           delta with beta = 0 leaves the state as it is, gated_delta lets it fade
+ *   orthogonal     delta with beta = 1, orthogonal keys and an empty state is linear
+ *   still          based with q = 0 is the mean of v so far, as linear_elu1 with q = k = 0
+ *   narrow         linear_elu1 in one dimension does not see q
  *
  * Why: a kernel's rule is held to another rule's recurrence on the same numbers, so that a rule
- * misread in kernel and oracle alike would still show.  Each partner's error analysis covers both:
- * 8 u a decay, which 1, or a gate rounded to f32, is within. */
+ * misread in kernel and oracle alike would still show.
+ * Bound: each partner's error analysis covers both: 8 u a decay, which 1, or a gate rounded to f32,
+ * is within. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

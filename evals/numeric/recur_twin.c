@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The linear family's quadratic form in float64: all pairs of tokens, no state in between.
  *
- *   o_i = scale (sum_c q_ic D_0ic S_c + sum_{j<=i} (q_i . D_ji k_j) w_j),  D_ji = exp sum_{j<s<=i}
- * g_s w_i = v_i, or (delta) beta_i (v_i - sum_c k_ic D_0ic S_c - sum_{j<i} (k_i . D_ji k_j) w_j)
+ *   o_i = scale (sum_c q_ic D_0ic S_c + sum_{j<=i} (q_i . D_ji k_j) w_j)
+ *   w_i = v_i, or (delta) beta_i (v_i - sum_c k_ic D_0ic S_c - sum_{j<i} (k_i . D_ji k_j) w_j)
+ *   D_ji = exp(g_{j+1} + ... + g_i)
  *
  * and for rules with a normaliser o_i = sum_j f(q_i, k_j) v_j / sum_j f(q_i, k_j), f taken from q
- * and k themselves.  Why: a third answer, written apart from the recurrence walked here and from
- * the oracle's, so that neither is judged by a recurrence alone.  O(T^2 (Dk + Dv)) a head. Source:
- * Katharopoulos et al. 2020; Yang et al. 2023, 2024; Dao and Gu 2024. */
+ * and k themselves.
+ *
+ * Why: a third answer, written apart from the recurrence walked here and from the oracle's, so that
+ * neither is judged by a recurrence alone.  O(T^2 (Dk + Dv)) a head.
+ * Source: Katharopoulos et al. 2020; Yang et al. 2023, 2024; Dao and Gu 2024. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

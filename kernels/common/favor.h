@@ -8,12 +8,14 @@
  * Why: a state of constant size whose weights are softmax's on average.  The state keeps, a
  * feature, the largest exponent c_r so far, sum_j exp(a_rj - c_r) and sum_j exp(a_rj - c_r) v_j:
  * nothing overflows, and the feature that weighs most for a query adds at least 1 to its sum.
- * The w are part of the function, f32: draw n of a stream is splitmix64 of stream + n; number c of
- * w_r is Box and Muller's cosine of draws 2 (r Dk + c) and the next, rounded, the stream itself a
- * draw. Orthogonal: in each block of Dk features the w are orthogonal, their lengths as they were
- * drawn. Bound: A_ij is unbiased with variance A_ij^2 (exp |x_i + y_j|^2 - 1) / m; rounding is
- * small beside it.  O(m (Dk + Dv)) a row of q and of k, a thread a kv head. Source: Choromanski et
- * al. 2020, "Rethinking attention with performers", lemmas 1 and 2. */
+ *
+ * The w are part of the function, in f32: draw n of a stream is splitmix64 of stream + n; number c
+ * of w_r is Box and Muller's cosine of draws 2 (r Dk + c) and the next, rounded; the stream itself
+ * is a draw.  Orthogonal: in each block of Dk features the w are orthogonal, their lengths as they
+ * were drawn.
+ * Bound: A_ij is unbiased with variance A_ij^2 (exp |x_i + y_j|^2 - 1) / m; rounding is small
+ * beside it.  O(m (Dk + Dv)) a row of q and of k, a thread a kv head.
+ * Source: Choromanski et al. 2020, "Rethinking attention with performers", lemmas 1 and 2. */
 #ifndef ATT_COMMON_FAVOR_H
 #define ATT_COMMON_FAVOR_H
 

@@ -9,10 +9,12 @@
  * keys; w = (1 + (1 + x)^2) / 2 is never below 1/2, so the normaliser never vanishes.  Meant for
  * small Dk (16 in the paper).  `attend` starts from nothing, by pairs where form=quadratic (the
  * default: the state costs Dk times as much until the context is long), else by the state; `recur`
- * carries it. Bound: to its own weights n + F + 12 roundings of sum (1 + |x|)^2 |v| / sum w; to
- * exp, in weight, |x|^3 / 6 exp(max(x, 0)).  By a state O(S F Dv), by pairs O(Sq Skv (Dk + Dv)). No
- * KV cache: F (Dv + 1) floats a head. Source: Arora et al. 2024, "Simple linear attention language
- * models balance the recall-throughput tradeoff". */
+ * carries it.
+ * Bound: to its own weights n + F + 12 roundings of sum (1 + |x|)^2 |v| / sum w; to exp, in weight,
+ * |x|^3 / 6 exp(max(x, 0)).
+ * By a state O(S F Dv), by pairs O(Sq Skv (Dk + Dv)).  No KV cache: F (Dv + 1) floats a head.
+ * Source: Arora et al. 2024, "Simple linear attention language models balance the recall-throughput
+ * tradeoff". */
 #include "common/featured.h"
 #include "common/linear.h"
 

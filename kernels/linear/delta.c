@@ -9,8 +9,8 @@
  * was written under a key is what is read there.  The triangular system is solved, not inverted.
  * Bound: as the recurrence's, a read of the state adding Dk + t + 6 roundings a token, carried by
  * (I - beta k k^T), whose norm is at most 1 for such k and 0 <= beta <= 2.
- * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of
- * Dk Dv floats a head, whatever the length.
+ * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of Dk Dv
+ * floats a head, whatever the length.
  * Source: Schlag et al. 2021, "Linear transformers are secretly fast weight programmers"; Yang et
  * al. 2024, "Parallelizing linear transformers with the delta rule". */
 #include "common/linear.h"

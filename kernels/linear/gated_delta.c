@@ -9,8 +9,8 @@
  * Why: gates forget all at once, the delta rule key by key; together they do both.  g is one a head
  * (with one a channel it is Kimi delta attention).
  * Bound: as DeltaNet's, the decay's roundings added.
- * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of
- * Dk Dv floats a head, whatever the length.
+ * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of Dk Dv
+ * floats a head, whatever the length.
  * Source: Yang et al. 2024, "Gated delta networks: improving Mamba2 with delta rule". */
 #include "common/linear.h"
 

@@ -7,9 +7,10 @@
  * Why: what is kept is chosen by content, a channel at a time.  G_i - G_j is summed from i
  * downwards, never taken as a difference nor split into exp(G_i) exp(-G_j): it neither cancels nor
  * overflows, however strong the gates.
- * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M, M the recurrence on absolute values, in
- * every form. O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of
- * Dk Dv floats a head, whatever the length.
+ * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M in every form, M the recurrence on absolute
+ * values.
+ * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of Dk Dv
+ * floats a head, whatever the length.
  * Source: Yang et al. 2023, "Gated linear attention transformers with hardware-efficient
  * training". */
 #include "common/linear.h"

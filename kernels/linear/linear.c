@@ -4,9 +4,10 @@
  *   S += k v^T    o = scale S^T q          as pairs:  O = scale (Q K^T . M) V,  M_ij = [j <= i]
  *
  * Why: the plain member of the family, which the others are when their gates stand open.
- * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M, M the recurrence on absolute values, in
- * every form. O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of
- * Dk Dv floats a head, whatever the length.
+ * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M in every form, M the recurrence on absolute
+ * values.
+ * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of Dk Dv
+ * floats a head, whatever the length.
  * Source: Katharopoulos et al. 2020, "Transformers are RNNs"; Schlag et al. 2021. */
 #include "common/linear.h"
 

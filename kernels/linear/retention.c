@@ -6,9 +6,10 @@
  *
  * Why: a token's weight falls with its distance, so that the state keeps what is near; nothing has
  * to be learnt for it.
- * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M, M the recurrence on absolute values, in
- * every form. O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of
- * Dk Dv floats a head, whatever the length.
+ * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M in every form, M the recurrence on absolute
+ * values.
+ * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of Dk Dv
+ * floats a head, whatever the length.
  * Source: Sun et al. 2023, "Retentive network: a successor to transformer". */
 #include "common/linear.h"
 

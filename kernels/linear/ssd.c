@@ -6,9 +6,10 @@
  *
  * Why: L is 1-semiseparable, so that a state space model with a scalar transition is masked linear
  * attention, and runs as matrix products.  Decays a channel are gla's.
- * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M, M the recurrence on absolute values, in
- * every form. O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of
- * Dk Dv floats a head, whatever the length.
+ * Bound: |e| <= u_out |o| + u (t (Dk + 8) + Dk + 2) M in every form, M the recurrence on absolute
+ * values.
+ * O(T Dk Dv) recurrent or chunked, O(T^2 (Dk + Dv)) quadratic.  No KV cache: a state of Dk Dv
+ * floats a head, whatever the length.
  * Source: Dao and Gu 2024, "Transformers are SSMs". */
 #include "common/linear.h"
 
