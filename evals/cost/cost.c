@@ -5,6 +5,7 @@
  *        which rows are touched is counted and not told (cost_reads.c); that is held to the
  *        kernel's declared `cost` and to the pairs that it says it attends to (cost_judge.c).
  * recur: the same of a recurrence, its FLOPs and its state (cost_recur.c).
+ * mix:   the same of a mix of attentions (cost_mix.c).
  * held:  the memory that a filled session holds, against state_bytes (cost_held.c).
  *
  * No clock, no instrumentation: a plugin is measured like any other kernel.  O(rows) page faults
@@ -15,14 +16,20 @@
 #include "core/eval.h"
 #include "evals/cost/cost.h"
 
-static const char *const tasks[] = {"reads", "recur", "held", NULL};
-static const uint32_t task_ops[] = {1u << ATT_OP_ATTEND, 1u << ATT_OP_RECUR, 1u << ATT_OP_SESSION};
+static const char *const tasks[] = {"reads", "recur", "held", "mix", NULL};
+static const uint32_t task_ops[] = {1u << ATT_OP_ATTEND, 1u << ATT_OP_RECUR, 1u << ATT_OP_SESSION,
+                                    1u << ATT_OP_MIX};
 
 static const att_param params[] = {
 #include "evals/numeric/parity_params.def"
     {"rule", ATT_PARAM_WORD, 0, "", "linear",
      "linear|linear_elu1|retention|gla|delta|gated_delta|ssd|based", NULL,
      "recur: rule of the linear family"},
+    {"kind", ATT_PARAM_WORD, 0, "", "gated", "differential|gated|forgetting|nsa|memory", NULL,
+     "mix: what is mixed"},
+    {"side", ATT_PARAM_INT, 0, "tokens", "8", "1:4096", NULL, "mix: NSA's blocks"},
+    {"keep", ATT_PARAM_INT, 0, "", "4", "1:4096", NULL, "mix: blocks or keys chosen"},
+    {"near", ATT_PARAM_INT, 0, "keys", "8", "1:100000", NULL, "mix: keys of the window"},
     {0},
 };
 
@@ -89,6 +96,18 @@ static att_status make_shared(att_ctx *x, void *arg, void **out)
     return status;
 }
 
+static att_status mix(att_ctx *x, const parity_spec *s)
+{
+    const cost_mixed m = {att_ctx_word(x, "kind"), att_ctx_int(x, "side"), att_ctx_int(x, "keep"),
+                          att_ctx_int(x, "near")};
+    const char *wrong = cost_mix_nonsense(s, &m);
+
+    if (!wrong)
+        return cost_mix(x, s, &m);
+    att_ctx_why(x, "%s", wrong);
+    return ATT_INVALID;
+}
+
 static att_status run(att_ctx *x)
 {
     parity_spec spec = parity_spec_of(att_ctx_values(x));
@@ -103,6 +122,8 @@ static att_status run(att_ctx *x)
         return cost_recur(x, &spec, att_ctx_word(x, "rule"));
     if (parity_is(att_ctx_task(x), "held"))
         return cost_held(x, &spec);
+    if (parity_is(att_ctx_task(x), "mix"))
+        return mix(x, &spec);
     att_status status = att_ctx_shared(x, "inputs", make_shared, &spec, parity_inputs_drop, &in);
     if (status != ATT_OK)
         return status;
@@ -116,7 +137,7 @@ const att_eval att_eval_cost = {
     .tasks = tasks,
     .params = params,
     .metrics = metrics,
-    .group_by = PARITY_GROUP " rule",
+    .group_by = PARITY_GROUP " rule kind side keep near",
     .task_ops = task_ops,
     .chance = (double)NAN,
     .valid = valid,

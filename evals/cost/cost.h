@@ -32,6 +32,12 @@ typedef struct cost_call {
     bool twice; /* sequences share rows, which were declared for each */
 } cost_call;
 
+/* A mix: its kind by name, NSA's block, the blocks or keys chosen, keys of the window. */
+typedef struct cost_mixed {
+    const char *kind;
+    int64_t block, keep, window;
+} cost_mixed;
+
 /* --- cost_side.c */
 /* V as the first `width` columns of K's rows. */
 void cost_side_share(const cost_side *k, int64_t width, cost_side *v);
@@ -50,6 +56,9 @@ int64_t cost_row_of(const cost_call *c, int64_t b, int64_t h, int64_t j);
 att_status cost_reads(att_ctx *x, parity_inputs *in);
 /* --- cost_recur.c: a recurrence over s->sk tokens, by the name of its rule. */
 att_status cost_recur(att_ctx *x, const parity_spec *s, const char *rule);
+/* --- cost_mix.c: a mix, on the sizes, causality, window and lengths of s; what it can't be. */
+const char *cost_mix_nonsense(const parity_spec *s, const cost_mixed *m);
+att_status cost_mix(att_ctx *x, const parity_spec *s, const cost_mixed *m);
 /* --- cost_held.c: sessions of s->b sequences of s->sk tokens, s->sq a step. */
 att_status cost_held(att_ctx *x, const parity_spec *s);
 /* --- cost_judge.c: records what a call shows. */

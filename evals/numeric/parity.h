@@ -127,6 +127,8 @@ typedef struct parity_scheme {
 } parity_scheme;
 /* NULL: there is none of that name. */
 const parity_scheme *parity_scheme_named(const char *name);
+/* That of K, or of V, where `quant` says; NULL: none. */
+const parity_scheme *parity_scheme_of(const char *quant, bool value);
 /* A tensor's scheme, axis and group, without memory for scales; and the extents of its scales. */
 att_quant parity_quant_of(const parity_scheme *how, const int64_t n[4], int64_t scales[4]);
 /* Codes as stored, of which `units` (blocks, or elements) make a row of `width`. */

@@ -109,11 +109,12 @@ static int64_t above(const double *x, int64_t n, double than, bool equal)
 bool choice_ranks(const double *score, const double *error, int64_t n, int64_t k, uint8_t *must,
                   uint8_t *may)
 {
-    double *low = malloc((size_t)(2 * n + 1) * sizeof *low), *high = low + n;
+    double *low = malloc((size_t)(2 * n + 1) * sizeof *low);
     bool numbers = true;
 
     if (!low)
         return false;
+    double *high = low + n;
     for (int64_t i = 0; i < n; i++) {
         low[i] = score[i] - error[i];
         high[i] = score[i] + error[i];

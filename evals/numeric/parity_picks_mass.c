@@ -17,7 +17,7 @@ static double weights(const choice_head *c, const uint8_t *may, const double *s,
     double top = -(double)INFINITY, sum = 0, error = 0;
     int64_t n = 0;
 
-    for (int64_t j = 0; j < sk; j++) {
+    for (int64_t j = 0; j < sk; j++) { /* of a key allowed: then no weight is a number */
         if (may[j] && isnan(s[j]))
             return (double)NAN;
         top = s[j] > top ? s[j] : top;
@@ -34,18 +34,6 @@ static double weights(const choice_head *c, const uint8_t *may, const double *s,
         error += p[j] > 0 ? p[j] * expm1(2 * (b[j] + 2 * c->u * (1 + fabs(s[j] - top)))) : 0;
     }
     return error + (double)(n + 4) * c->u;
-}
-
-/* Has row i a key that it may see but whose logit is no number?  Then no weight is one. */
-static bool is_lost(const choice_head *c, int64_t i, const double *s)
-{
-    const parity_spec *spec = &c->in->spec;
-    const uint8_t *allowed = c->in->allowed + ((c->b * spec->hq + c->h) * spec->sq + i) * spec->sk;
-    bool lost = false;
-
-    for (int64_t j = 0; j < spec->sk; j++)
-        lost |= allowed[j] && isnan(s[j]);
-    return lost;
 }
 
 static void judge_row(const choice_head *c, const double *s, const double *b, const double *p,
@@ -67,8 +55,6 @@ static void judge_row(const choice_head *c, const double *s, const double *b, co
         mass += p[j];
         least = p[j] < least ? p[j] : least;
     }
-    if (!isfinite(slack))
-        return;
     choice_judge(row, sk, have, &own);
     t->gap = att_error_fold(t->gap, own.gap);
     const int64_t floor = c->v[1].i < all ? c->v[1].i : all;
@@ -84,11 +70,11 @@ att_status choice_mass(const choice_head *c, choice_tally *t)
 
     for (int64_t i = 0; x && row && i < s->sq; i++) {
         double *b = x + s->sk, *p = b + s->sk;
-        if (!att_profile_logits(c->profile, (c->b * s->hq + c->h) * s->sq + i, x, b) ||
-            is_lost(c, i, x))
+        if (!att_profile_logits(c->profile, (c->b * s->hq + c->h) * s->sq + i, x, b))
             continue;
         const double slack = weights(c, c->may + i * s->sk, x, b, p);
-        judge_row(c, x, b, p, row, c->kept + i * s->sk, slack, t);
+        if (isfinite(slack))
+            judge_row(c, x, b, p, row, c->kept + i * s->sk, slack, t);
     }
     const bool held = x && row;
     free(x);

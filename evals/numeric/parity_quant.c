@@ -42,12 +42,12 @@ const parity_scheme *parity_scheme_named(const char *name)
     return NULL;
 }
 
-static const parity_scheme *scheme_of(const parity_spec *s, bool value)
+const parity_scheme *parity_scheme_of(const char *quant, bool value)
 {
-    const char *name = s->quant;
+    const char *name = quant;
 
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-        if (parity_is(pairs[i].name, s->quant))
+        if (parity_is(pairs[i].name, quant))
             name = value ? pairs[i].v : pairs[i].k;
     return parity_scheme_named(name);
 }
@@ -61,7 +61,8 @@ const char *parity_quant_nonsense(const parity_spec *s)
 {
     if (!parity_quantised(s))
         return NULL;
-    const parity_scheme *k = scheme_of(s, false), *v = scheme_of(s, true);
+    const parity_scheme *k = parity_scheme_of(s->quant, false),
+                        *v = parity_scheme_of(s->quant, true);
     if (parity_is(s->layout, "pooled") || parity_is(s->layout, "shared"))
         return "quantised K and V have storage of their own: no layout pooled or shared";
     if ((parity_is(s->layout, "stepped") || parity_is(s->layout, "inverted")) &&
@@ -143,7 +144,8 @@ static bool make_scales(parity_inputs *in, const parity_scheme *how, const att_t
 bool parity_quant_make(parity_inputs *in)
 {
     const parity_spec *s = &in->spec;
-    const parity_scheme *k = scheme_of(s, false), *v = scheme_of(s, true);
+    const parity_scheme *k = parity_scheme_of(s->quant, false),
+                        *v = parity_scheme_of(s->quant, true);
     att_problem *g = &in->given;
 
     return make_codes(in, k, s->d, &g->k) && make_scales(in, k, &g->k, &g->k_quant) &&

@@ -174,15 +174,76 @@ static double explains(const look *l, recur_reading reading)
     return ratio;
 }
 
-/* Is an output of the first token not a number where it should be one? */
+/* Log decays of token t since its block of the call began, of the channel that fades most. */
+static double log_since_block(const recur_inputs *in, int64_t head, int64_t t, int64_t block)
+{
+    const recur_spec *s = &in->spec;
+    int64_t first = 0, n;
+    double least = 0;
+
+    while (first + (n = recur_call_length(s, first)) <= t)
+        first += n;
+    for (int64_t c = 0; c < s->d; c++) {
+        double sum = 0;
+        for (int64_t i = t; i >= t - (t - first) % block; i--)
+            sum += in->numbers.g[(head * s->t + i) * s->d + c];
+        least = fmin(least, sum);
+    }
+    return least;
+}
+
+/* Is some element of token t of a row not a number where it should be one? */
+static bool lost_at(const look *l, int64_t row, int64_t t)
+{
+    const recur_spec *s = &l->in->spec;
+    const int64_t at = (row * s->t + t) * s->dv;
+
+    for (int64_t d = 0; d < s->dv; d++)
+        if (isfinite(l->in->answer.out.x[at + d]) &&
+            isnan(att_fp_load(l->out->data, l->out->dtype, at + d)))
+            return true;
+    return false;
+}
+
 static bool lost_at_once(const look *l)
 {
     const recur_spec *s = &l->in->spec;
-    const recur_field *f = &l->in->answer.out;
 
-    for (int64_t i = 0; i < f->n; i++)
-        if (i / s->dv % s->t == 0 && isfinite(f->x[i]) &&
-            isnan(att_fp_load(l->out->data, l->out->dtype, i)))
+    for (int64_t row = 0; row < s->b * s->hq && s->t > 0; row++)
+        if (lost_at(l, row, 0))
+            return true;
+    return false;
+}
+
+/* Do outputs turn to NaN with exp(-G), G the log decays since a block began: not where that is
+ * finite, and surely where exp(G) is 0? */
+static bool overflows(const look *l, int64_t block)
+{
+    const recur_spec *s = &l->in->spec;
+    const double most = 88, none = -105; /* ln of f32's largest, and of its least */
+    bool any = false;
+
+    for (int64_t row = 0; row < s->b * s->hq; row++)
+        for (int64_t t = 0, lost = 0; t < s->t && !lost; t++) {
+            const double log = log_since_block(l->in, row / (s->hq / s->hkv), t, block);
+            lost = lost_at(l, row, t);
+            if (lost ? log > -most : log < none)
+                return false;
+            any |= lost != 0;
+        }
+    return any;
+}
+
+static bool decay_is_split(const look *l)
+{
+    static const int64_t blocks[] = {64, 32, 16, 128, 256};
+    const recur_spec *s = &l->in->spec;
+    bool lost = false;
+
+    for (int64_t i = 0; i < s->b * s->hq * s->t && recur_gated(s->rule) && !lost; i++)
+        lost = lost_at(l, i / s->t, i % s->t);
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks && lost; i++)
+        if (overflows(l, blocks[i]))
             return true;
     return false;
 }
@@ -197,7 +258,10 @@ static void marks(att_ctx *x, const look *l)
         att_ctx_diagnose(x, "rows_not_written", 0, "some of the output was never written");
     else if (recur_unwritten(l->state) > 0 || recur_unwritten(l->z) > 0)
         att_ctx_diagnose(x, "state_part_written", 0, "some of the state was never written");
-    if (!s->starts && recur_call_length(s, 0) == 1 && lost_at_once(l))
+    if (recur_unwritten(l->out) == 0 && decay_is_split(l))
+        att_ctx_diagnose(x, "chunk_decay_split", 0,
+                         "NaN where exp of the log decays overflows in a chunk");
+    else if (!s->starts && recur_call_length(s, 0) == 1 && lost_at_once(l))
         att_ctx_diagnose(x, "no_threads_no_cache", 0,
                          "NaN where the first call has one token and no state");
 }

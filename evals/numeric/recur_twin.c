@@ -68,15 +68,16 @@ static double meet(const twin *w, const double *y)
     return w->log < 0 || w->log > 0 ? exp(w->log) * sum : sum;
 }
 
-/* to += share S^T (D x), x aged since before the first token. */
+/* to += share S^T (D x), x aged since before the first token.  A state that is not given is zeros,
+ * of which a NaN makes one. */
 static void from_state(const twin *w, double share, double *to)
 {
     const recur_spec *s = w->s;
     const double *state = w->n->s + (w->b * s->hkv + w->h) * s->d * s->dv;
 
-    for (int64_t c = 0; c < s->d && s->starts; c++)
+    for (int64_t c = 0; c < s->d; c++)
         for (int64_t d = 0; d < s->dv; d++)
-            to[d] += share * exp(w->log) * w->aged[c] * state[c * s->dv + d];
+            to[d] += share * exp(w->log) * w->aged[c] * (s->starts ? state[c * s->dv + d] : 0);
 }
 
 static void add_row(double share, const double *row, int64_t n, double *to)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What rotary embedding makes of a case, in double, with its bound; and of the same case as those
- * read it who have a known bug.  Source: Su et al. 2021; error analysis after Higham 2002. */
+ * read it who have a known bug.
+ * Source: Su et al. 2021; error analysis after Higham 2002. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "evals/tests/house.h"
 
-#include "base/heap.h"
 #include "common/plain.h"
 
 /* ------------------------------------------------- kernels that only these tests have */
@@ -96,62 +95,13 @@ MADE(made_fewer, fewer_flops, plain_attend, att_plain_supports);
 MADE(made_dense, att_plain_cost, plain_attend, dense_supports);
 MADE(made_dense_greedy, att_plain_cost, greedy_attend, dense_supports);
 
-/* Kernels of the table that declare otherwise than they do. */
-static att_kernel halved, modest, boasting;
-static const att_kernel *delta, *cache;
-
-static att_status halved_cost(const att_kernel *self, const att_problem *p, const att_value *params,
-                              att_cost *out)
-{
-    const att_status status = delta->cost(self, p, params, out);
-    out->flops_useful /= 2;
-    out->state_bytes /= 2;
-    return status;
-}
-
-static att_status modest_cost(const att_kernel *self, const att_problem *p, const att_value *params,
-                              att_cost *out)
-{
-    const att_status status = cache->cost(self, p, params, out);
-    out->state_bytes /= 4;
-    return status;
-}
-
-static att_status boasting_cost(const att_kernel *self, const att_problem *p,
-                                const att_value *params, att_cost *out)
-{
-    const att_status status = cache->cost(self, p, params, out);
-    out->state_bytes *= 4;
-    return status;
-}
-
-static att_kernel otherwise(const att_kernel *k, const char *name,
-                            att_status (*cost)(const att_kernel *, const att_problem *,
-                                               const att_value *, att_cost *))
-{
-    att_kernel other = *k;
-    other.name = name;
-    other.cost = cost;
-    return other;
-}
-
 static void open_house(void)
 {
     static const att_kernel *const made[] = {&made_plain,        &made_silent, &made_greedy,
                                              &made_boast,        &made_peeks,  &made_older,
                                              &made_older_greedy, &made_fewer,  &made_dense,
-                                             &made_dense_greedy, &halved,      &modest,
-                                             &boasting,          NULL};
-    const att_kernel *const *k = att_kernel_table(NULL)->kernels;
+                                             &made_dense_greedy, NULL};
 
-    for (; *k; k++) {
-        delta = strcmp((*k)->name, "delta") == 0 ? *k : delta;
-        cache = strcmp((*k)->name, "kv_cache") == 0 ? *k : cache;
-    }
-    CU_ASSERT_FATAL(delta && cache);
-    halved = otherwise(delta, "halved", halved_cost);
-    modest = otherwise(cache, "modest", modest_cost);
-    boasting = otherwise(cache, "boasting", boasting_cost);
     house_open(2, made);
 }
 
@@ -314,57 +264,6 @@ static void rows_without_gaps_are_judged_by_their_pages(void)
     expect("made_dense_greedy", "hq=2 sq=1 sk=2048 d=64 causal=br wl=64", ATT_FAIL, NULL, 0);
 }
 
-/* One case of a task; the value of a metric it records. */
-static att_outcome outcome_of(const char *task, const char *kernel, const char *params,
-                              const char *metric, double *value)
-{
-    att_record r = house_case(task, kernel, params, 3);
-    const att_outcome status = r.status;
-
-    *value = number(&r, metric);
-    if (status == ATT_FAIL)
-        printf("%s %s: %s\n", kernel, params, r.reason);
-    att_record_clear(&r);
-    return status;
-}
-
-static void a_recurrence_costs_what_its_rule_says(void)
-{
-    static const char *const rules[] = {"linear", "linear_elu1", "retention", "gla",
-                                        "delta",  "gated_delta", "ssd",       "based"};
-    double value;
-
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        char params[96];
-        snprintf(params, sizeof params, "b=2 hq=4 hkv=2 sk=21 d=8 dv=12 rule=%s", rules[i]);
-        CU_ASSERT_EQUAL(outcome_of("cost.recur", rules[i], params, "k_rows", &value), ATT_PASS);
-        CU_ASSERT_EQUAL(value, 2 * 2 * 21);
-    }
-    CU_ASSERT_EQUAL(outcome_of("cost.recur", "halved", "sk=21 rule=delta", "flops_off", &value),
-                    ATT_FAIL);
-    CU_ASSERT_EQUAL(value, 0.5);
-    CU_ASSERT_EQUAL(outcome_of("cost.recur", "flash_f32", "sk=21", "k_rows", &value), ATT_HOLE);
-}
-
-static void a_session_holds_what_it_declares(void)
-{
-    const char *params = "b=2 hq=4 hkv=2 sq=3 sk=200 d=32";
-    const bool counts = att_heap_counts();
-    double value;
-
-    CU_ASSERT_EQUAL(outcome_of("cost.held", "kv_cache", params, "unheld", &value),
-                    counts ? ATT_PASS : ATT_HOLE);
-    if (!counts)
-        return;
-    CU_ASSERT_EQUAL(outcome_of("cost.held", "kv_ring", "b=2 hq=4 hkv=2 sq=3 sk=200 d=32 wl=9",
-                               "held_ratio", &value),
-                    ATT_PASS);
-    CU_ASSERT_EQUAL(outcome_of("cost.held", "modest", params, "held_ratio", &value), ATT_FAIL);
-    CU_ASSERT(value > 3);
-    CU_ASSERT_EQUAL(outcome_of("cost.held", "boasting", params, "unheld", &value), ATT_FAIL);
-    CU_ASSERT(value > 0);
-}
-
 int main(void)
 {
     const CU_TestInfo tests[] = {
@@ -381,8 +280,6 @@ int main(void)
          costs_of_an_older_contract_are_held_to_their_bytes},
         {"rows without gaps are judged by their pages",
          rows_without_gaps_are_judged_by_their_pages},
-        {"a recurrence costs what its rule says", a_recurrence_costs_what_its_rule_says},
-        {"a session holds what it declares", a_session_holds_what_it_declares},
         {"the house closes", house_close},
         CU_TEST_INFO_NULL};
 

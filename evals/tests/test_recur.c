@@ -277,6 +277,12 @@ static void a_state_may_be_updated_in_place(void)
     att_record_clear(&r);
 }
 
+static void a_nan_before_any_state_is_no_error(void)
+{
+    passes("gated_delta", "b=3 hq=3 t=1 d=16 rule=gated_delta values=nan state=none");
+    passes("delta{form=quadratic}", "b=3 hq=3 t=2 rule=delta values=nan state=out");
+}
+
 static void sudden_forgetting_is_no_error(void)
 {
     passes("gla{form=recurrent}", "rule=gla gates=steep per=channel t=130");
@@ -336,6 +342,7 @@ static void the_zoo_of_this_family_is_named(void)
         {"zoo:block_end_decay", "t=130 rule=gla calls=ragged"},
         {"zoo:normaliser_axis", "t=17 rule=linear_elu1 hq=3"},
         {"zoo:recurrent_missing_norm", "t=65 rule=linear_elu1 calls=ragged"},
+        {"zoo:chunk_decay_split", "t=65 rule=gla gates=strong"},
         {"zoo:delta_reads_undecayed", "t=17 rule=gated_delta gates=strong"},
         {"zoo:no_threads_no_cache", "t=1 state=out"}};
 
@@ -361,6 +368,7 @@ int main(void)
         {"a state that is not written is named", a_state_that_is_not_written_is_named},
         {"a kernel that writes nothing fails", a_kernel_that_writes_nothing_fails},
         {"a state may be updated in place", a_state_may_be_updated_in_place},
+        {"a NaN before any state is no error", a_nan_before_any_state_is_no_error},
         {"sudden forgetting is no error", sudden_forgetting_is_no_error},
         {"accumulators in f64 are no error in many calls",
          accumulators_in_f64_are_no_error_in_many_calls},

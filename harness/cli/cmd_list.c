@@ -44,7 +44,7 @@ static void json_kernel(const att_kernel *k)
 
     if (att_param_defaults(k->params, &arena, &values, NULL) != ATT_OK)
         values = NULL;
-    att_facts f = att_facts_of(k, values);
+    att_facts f = att_facts_of(k, values, NULL);
     printf("{\"class\": \"%s\", \"cost\": {", f.class_);
     put_number("flops_4k", f.flops_4k);
     fputs(", ", stdout);
@@ -91,7 +91,7 @@ static void print_kernel(const att_kernel *k)
 
     if (att_param_defaults(k->params, &arena, &values, NULL) != ATT_OK)
         values = NULL;
-    const att_facts f = att_facts_of(k, values);
+    const att_facts f = att_facts_of(k, values, NULL);
     printf("%-18s %-7s %-5s", k->name, k->family, f.class_);
     put_short(f.keys_read_4k, 7);
     put_short(f.keys_read_128k, 9);

@@ -35,7 +35,7 @@ static void show_kernel(const att_kernel *k, const att_value *values)
 {
     static const char *const words[] = {"exact", "approximates softmax attention",
                                         "a function of its own"};
-    att_facts f = att_facts_of(k, values);
+    att_facts f = att_facts_of(k, values, NULL);
 
     printf("%s: %s\n\n", k->name, k->summary ? k->summary : "");
     for (const att_head *h = att_heads; h->kernel; h++)

@@ -111,7 +111,8 @@ static att_status fill(att_registry *registry, const att_result *result, sheet *
         const att_variant *v = NULL;
         status = att_variant_parse(registry, s->rows[i].kernel, &arena, &v, why);
         if (status == ATT_OK)
-            s->rows[i].facts = att_facts_of(v->part[0].kernel, v->part[0].values);
+            s->rows[i].facts =
+                att_facts_of(v->part[0].kernel, v->part[0].values, s->rows[i].stored);
     }
     att_arena_drop(&arena);
     return status;

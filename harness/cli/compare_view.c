@@ -116,7 +116,7 @@ static att_status fill_cost(const att_view *v, att_registry *registry, att_view_
 
     if (status == ATT_OK) {
         const att_variant_part *part = &variant->part[0];
-        out->kv_bytes_per_token = att_facts_of(part->kernel, part->values).kv_bytes_per_token;
+        out->kv_bytes_per_token = att_facts_of(part->kernel, part->values, NULL).kv_bytes_per_token;
         for (size_t i = 0; i < v->n_lengths; i++) {
             att_cost cost = att_facts_query(part->kernel, part->values, (int64_t)v->lengths[i]);
             out->at[i].keys = cost.keys_read;

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/fp.h"
+#include "evals/numeric/parity.h"
 
 enum { HEAD = 64, SHORT = 256, NEAR = 4096, MIDDLE = 32768, FAR = 131072 };
 
@@ -68,6 +69,24 @@ static att_problem question(int64_t queries, int64_t keys, int32_t dtype, void *
     return p;
 }
 
+/* K and V stored as parity's `quant` says: the shapes of codes and scales. */
+static void store(att_problem *p, const char *quant, void *data)
+{
+    att_tensor *const codes[] = {&p->k, &p->v};
+    att_quant *const how[] = {&p->k_quant, &p->v_quant};
+
+    for (int i = 0; i < 2; i++) {
+        const parity_scheme *scheme = parity_scheme_of(quant, i == 1);
+        int64_t n[4];
+        if (!scheme)
+            continue;
+        codes[i]->dtype = scheme->dtype;
+        *how[i] = parity_quant_of(scheme, codes[i]->shape, n);
+        if (how[i]->scheme == ATT_QUANT_AFFINE)
+            how[i]->scales = att_tensor_dense(data, scheme->scales, n[0], n[1], n[2], n[3]);
+    }
+}
+
 /* Does it take a mix of some kind?  p: an attend question, which becomes one of a mix. */
 static bool mixes(const att_kernel *k, const att_value *values, att_problem *p)
 {
@@ -112,47 +131,68 @@ static bool takes(const att_kernel *k, const att_value *values, int64_t queries,
     return false;
 }
 
-static att_cost cost_of(const att_kernel *k, const att_value *values, int32_t dtype,
-                        int64_t queries, int64_t keys)
-{
-    _Alignas(64) unsigned char data[64] = {0};
-    const att_problem p = question(queries, keys, dtype, data);
+/* A kernel as it is asked for its costs. */
+typedef struct asked {
+    const att_kernel *kernel;
+    const att_value *values;
+    int32_t dtype;
+    const char *stored;
+} asked;
 
-    return att_cost_of(k, &p, values);
+static double scale_bytes(const att_quant *q)
+{
+    const int64_t *n = q->scales.shape;
+
+    return q->scales.data
+               ? (double)(n[0] * n[1] * n[2] * n[3]) * (double)att_dtype_size(q->scales.dtype)
+               : 0;
 }
 
-att_facts att_facts_of(const att_kernel *k, const att_value *values)
+/* With the scales in the state, which a kernel leaves out. */
+static att_cost cost_of(const asked *a, int64_t queries, int64_t keys)
+{
+    _Alignas(64) unsigned char data[64] = {0};
+    att_problem p = question(queries, keys, a->dtype, data);
+
+    store(&p, a->stored, data);
+    att_cost cost = att_cost_of(a->kernel, &p, a->values);
+    cost.state_bytes += scale_bytes(&p.k_quant) + scale_bytes(&p.v_quant);
+    return cost;
+}
+
+att_facts att_facts_of(const att_kernel *k, const att_value *values, const char *stored)
 {
     static const char *const classes[] = {"E", "A", "D"};
     att_facts f = {.class_ = k->class_ >= 0 && k->class_ < 3 ? classes[k->class_] : "?",
                    .operators = operators_of(k)};
-    int32_t first = ATT_F32; /* the first dtype it takes */
+    asked a = {k, values, ATT_F32, stored ? stored : "none"}; /* the first dtype it takes */
 
     for (int32_t t = ATT_F32; t < ATT_I32; t++) /* after these come indices and masks */
         f.dtypes |= takes(k, values, 0, t) ? 1u << t : 0u;
-    while (f.dtypes && !(f.dtypes >> first & 1u))
-        first++;
+    while (f.dtypes && !(f.dtypes >> a.dtype & 1u))
+        a.dtype++;
     for (unsigned i = 0; i < ATT_PHASES; i++)
         for (int32_t t = ATT_F32; t < ATT_I32; t++)
             if (f.dtypes >> t & 1u && takes(k, values, phases[i].queries, t))
                 f.phases |= 1u << i;
-    att_cost near = cost_of(k, values, first, 1, NEAR), far = cost_of(k, values, first, 1, FAR);
+    att_cost near = cost_of(&a, 1, NEAR), far = cost_of(&a, 1, FAR);
     f.kv_bytes_per_token = (far.state_bytes - near.state_bytes) / (FAR - NEAR);
     f.state_bytes_128k = far.state_bytes;
     f.keys_read_4k = near.keys_read;
-    f.keys_read_32k = cost_of(k, values, first, 1, MIDDLE).keys_read;
+    f.keys_read_32k = cost_of(&a, 1, MIDDLE).keys_read;
     f.keys_read_128k = far.keys_read;
-    f.flops_4k = cost_of(k, values, first, NEAR, NEAR).flops_useful;
+    f.flops_4k = cost_of(&a, NEAR, NEAR).flops_useful;
     return f;
 }
 
 att_cost att_facts_query(const att_kernel *k, const att_value *values, int64_t keys)
 {
-    int32_t first = ATT_F32;
+    asked a = {k, values, ATT_F32, "none"};
 
-    while (first < ATT_I32 && !takes(k, values, 0, first))
-        first++;
-    return cost_of(k, values, first < ATT_I32 ? first : ATT_F32, 1, keys);
+    while (a.dtype < ATT_I32 && !takes(k, values, 0, a.dtype))
+        a.dtype++;
+    a.dtype = a.dtype < ATT_I32 ? a.dtype : ATT_F32;
+    return cost_of(&a, 1, keys);
 }
 
 void att_facts_put(FILE *f, unsigned set, size_t n, const char *(*name)(size_t), bool json)

@@ -4,7 +4,8 @@
  *
  * A cursor hands out bytes only after it has seen that they are there; counts are first compared
  * with the fewest bytes that so many things could take, so that a lying count can neither allocate
- * nor loop.  Source: the GGUF specification in ggml's docs/gguf.md. */
+ * nor loop.
+ * Source: the GGUF specification in ggml's docs/gguf.md. */
 #include <stdlib.h>
 #include <string.h>
 

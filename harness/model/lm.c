@@ -6,8 +6,8 @@
  *
  * Rows of all segments lie one after the other and share every product; attention is asked for once
  * a layer and segment, on strided views: q is a view of the product that made it, k and v of the
- * cache. GGUF stores q and k rows permuted so that rotary pairs are neighbours. Source: Touvron et
- * al. 2023; Su et al. 2021 (RoPE); Zhang and Sennrich 2019 (RMSNorm). */
+ * cache. GGUF stores q and k rows permuted so that rotary pairs are neighbours.
+ * Source: Touvron et al. 2023; Su et al. 2021 (RoPE); Zhang and Sennrich 2019 (RMSNorm). */
 #include <cblas.h>
 #include <stdlib.h>
 #include <string.h>

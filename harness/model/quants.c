@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dequantisation of GGUF rows.  Blocks of 32 weights share a scale d (f16) and, in Q4_1, a minimum
  * m: x = d q + m; nibble i of a 4-bit block holds weight i (low) and i + 16 (high).  The products
- * are exact in f32 (11 + 8 bits), the sum of Q4_1 is rounded once.  Source: ggml's block formats.
- */
+ * are exact in f32 (11 + 8 bits), the sum of Q4_1 is rounded once.
+ * Source: ggml's block formats. */
 #include <string.h>
 
 #include "model/gguf.h"

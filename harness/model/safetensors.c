@@ -2,7 +2,8 @@
 /* Reader and writer of .safetensors.  The header's length is compared with the file before it is
  * parsed; every shape is multiplied with overflow checks and must give exactly the bytes of its
  * range; the ranges, sorted, must tile the data from end to end, which excludes overlap, holes and
- * a tail. Source: the format description in the safetensors project. */
+ * a tail.
+ * Source: the format description in the safetensors project. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

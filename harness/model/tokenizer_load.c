@@ -6,8 +6,8 @@
  * the runs between numbers.  There, a white-space piece leaves its last character to what follows,
  * unless the run ends: group 2 is set when it must.  That, and possessive loops, keep matching
  * linear and off the stack.  \s is spelled out because PCRE2 reads it wider than Unicode's
- * White_Space. Source: Radford et al. 2019; the tokenizer.json of SmolLM2 (Digits, then ByteLevel).
- */
+ * White_Space.
+ * Source: Radford et al. 2019; the tokenizer.json of SmolLM2 (Digits, then ByteLevel). */
 #include <stdlib.h>
 #include <string.h>
 

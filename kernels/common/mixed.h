@@ -32,20 +32,29 @@ static inline att_status att_mixed(const att_kernel *self, const att_problem *p,
 }
 
 /* What a mix costs that lists every allowed key once: each K and V row once a query head. */
-static inline void att_mix_dense_cost(const att_problem *p, double flops_a_pair, att_cost *out)
+static inline att_status att_mix_dense_cost(const att_problem *p, att_cost *out)
 {
-    const att_rules rules = att_rules_make(p, ATT_KEEP_ALL);
-    double pairs = 0;
+    const att_problem open = att_unhidden(p);
+    const att_rules rules = att_rules_make(&open, ATT_KEEP_ALL);
+    int32_t *marks = att_marks(p);
+    double pairs = 0, rows = 0;
 
+    if (!marks)
+        return ATT_NO_MEMORY;
     for (int64_t b = 0; b < p->batch; b++) {
-        const att_seq seq = att_seq_of(p, b);
+        const att_seq seq = att_seq_of(&open, b);
         for (int64_t i = 0; i < seq.q_len; i++) {
             const att_row row = att_row_of(&rules, &seq, 0, i);
-            pairs += (double)att_row_count(&row) * (double)p->heads_q;
+            pairs += (double)att_row_pairs(&rules, &seq, &row) * (double)p->heads_q;
+            att_mark_row(marks, &rules, &seq, &row);
         }
+        rows += (double)att_marked(marks, p->kv_len) * (double)p->heads_kv;
     }
+    free(marks);
     att_list_cost(p, pairs, out);
-    out->flops_useful = out->flops_executed = flops_a_pair * pairs;
+    out->k_rows = out->v_rows = rows;
+    out->v_run = att_hides(p) ? 1 : 0;
+    return ATT_OK;
 }
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control: each row attends to up to `k` keys drawn at random from those in its range.
  *
- *   kept(i, j): j is one of k draws, with replacement, of the hash of (stream, head, position,
- * draw)
+ *   kept(i, j): j is one of k draws, with replacement: hash of (stream, head, position, draw)
  *
  * Why: what reading k keys is worth without choosing them.
  * Bound: exact on its own keys (that of common/rows.h). */

@@ -32,8 +32,7 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     (void)self, (void)params;
-    att_mix_dense_cost(p, 2.0 * (double)(p->head_dim + p->value_dim), out);
-    return ATT_OK;
+    return att_mix_dense_cost(p, out);
 }
 
 static const att_mix_way MIXED = {.kind = ATT_MIX_DIFFERENTIAL,

@@ -8,9 +8,10 @@
  * Why: no Sq x Skv matrix is kept, neither here nor by the forward: memory is O(S).  One task is
  * one key/value head of a sequence with the query heads that read it, so that every sum has one
  * owner and one order: bitwise equal over runs and threads.  A dbias that broadcasts over batch or
- * heads has several; then tasks run one after the other. Bound: f32 sums; the LSE's rounding is a
- * relative 2^-24 |LSE| on p. Source: Dao et al. 2022, FlashAttention, algorithm 4; Dao 2023,
- * FlashAttention-2, algorithm 2. */
+ * heads has several; then tasks run one after the other.
+ * Bound: f32 sums; the LSE's rounding is a relative 2^-24 |LSE| on p.
+ * Source: Dao et al. 2022, FlashAttention, algorithm 4; Dao 2023, FlashAttention-2,
+ * algorithm 2. */
 #include "common/back.h"
 
 enum { TILE = 32, SLOTS = 32 };

@@ -4,8 +4,9 @@
  *   m' = max(m, max s_j)   l' = l e^(m-m') + sum e^(s_j-m')   o' = o e^(m-m') + sum e^(s_j-m') v_j
  *
  * Why: holds the scores of 6 x 64 pairs at a time, so memory is O(S) and the work stays in cache;
- * it is `dense`, what every variant is compared with. Bound: f32 sums of Dk and of n terms, one
- * rescaling a tile (common/flash.h). Source: Dao et al. 2022, "FlashAttention". */
+ * it is `dense`, what every variant is compared with.
+ * Bound: f32 sums of Dk and of n terms, one rescaling a tile (common/flash.h).
+ * Source: Dao et al. 2022, "FlashAttention". */
 #include "common/tiled.h"
 
 static att_tiled tiled(const att_problem *p, const att_value *params)

@@ -5,10 +5,11 @@
  *
  * Why: the decay of a gated recurrence put on softmax attention: recency that is learned and
  * depends on the data, in place of positional embeddings.  It is attention under a dense bias that
- * is never stored: [B,Hq,Skv] numbers say all of it. Bound: that of attention with this bias; the
- * sums run from the query back to the key, in f64, so that nothing cancels.  O(Hq Sq Skv (Dk +
- * Dv)); KV cache as plain attention, and one number a head and token. Source: Lin et al. 2025,
- * "Forgetting transformer: softmax attention with a forget gate". */
+ * is never stored: [B,Hq,Skv] numbers say all of it.
+ * Bound: that of attention with this bias; the sums run from the query back to the key, in f64, so
+ * that nothing cancels.  O(Hq Sq Skv (Dk + Dv)); KV cache as plain attention, and one number a head
+ * and token.
+ * Source: Lin et al. 2025, "Forgetting transformer: softmax attention with a forget gate". */
 #include "common/mixed.h"
 
 /* Adds to each logit the log decays of the tokens after its key, from the query back. */
@@ -38,9 +39,9 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                        att_cost *out)
 {
     (void)self, (void)params;
-    att_mix_dense_cost(p, 2.0 * (double)(p->head_dim + p->value_dim), out);
+    const att_status status = att_mix_dense_cost(p, out);
     out->state_bytes += (double)p->batch * (double)p->heads_q * (double)p->kv_len * sizeof(float);
-    return ATT_OK;
+    return status;
 }
 
 static const att_mix_way MIXED = {.kind = ATT_MIX_FORGETTING,

@@ -29,16 +29,13 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
 {
     const double d = (double)(p->head_dim + p->value_dim), n = (double)p->kv_len;
     const double bits = (double)params[0].i, group = (double)params[1].i;
-    const double recent = fmin(n, (double)params[2].i), pairs = (double)p->q_len * n;
-    (void)self;
+    const double recent = fmin(n, (double)params[2].i);
+    const att_status status = att_plain_cost(self, p, params, out);
 
-    *out = (att_cost){.keys_read = (double)(p->batch * p->heads_q) * pairs,
-                      .flops_useful = 2 * (double)(p->batch * p->heads_q) * pairs * d,
-                      .flops_executed = 2 * (double)(p->batch * p->heads_q) * pairs * d};
-    out->kv_bytes_read = (double)(p->batch * p->heads_kv) * d *
-                         ((n - recent) * (bits / 8 + 8 / group) + recent * sizeof(float));
-    out->state_bytes = out->kv_bytes_read;
-    return ATT_OK;
+    out->state_bytes = (double)(p->batch * p->heads_kv) * d *
+                       ((n - recent) * (bits / 8 + 8 / group) + recent * sizeof(float));
+    out->kv_bytes_read = out->state_bytes;
+    return status;
 }
 
 static const att_session_ops session = ATT_KIVI_SESSION(open);

@@ -3,7 +3,8 @@
  * longer contexts by YaRN or as in Llama 3 (attn.h).
  *
  * Why: the step before attention that libraries get wrong as often as attention itself: offsets,
- * partial widths, strides.  Bound: 3 2^-24 (|c x1| + |s x2|), and half an ulp of the output type.
+ * partial widths, strides.
+ * Bound: 3 2^-24 (|c x1| + |s x2|), and half an ulp of the output type.
  * Source: Su et al. 2021, "RoFormer"; Peng et al. 2023, "YaRN"; Meta 2024, Llama 3.1. */
 #include "common/turn.h"
 

@@ -7,8 +7,8 @@
  * Why: what a drop-in conversion of MHA or GQA weights to fewer KV heads costs before any training
  * (pooling the projections is pooling their outputs, rotation included).
  * Bound: on the pooled heads that of common/flash.h; the mean itself is f32.  Scratch for the
- * pooled heads; O(Hkv n (Dk + Dv)) on top, n keys that some query may see. Source: Ainslie et al.
- * 2023, "GQA: training generalized multi-query transformer models". */
+ * pooled heads; O(Hkv n (Dk + Dv)) on top, n keys that some query may see.
+ * Source: Ainslie et al. 2023, "GQA: training generalized multi-query transformer models". */
 #include "common/cost.h"
 #include "common/rows.h"
 

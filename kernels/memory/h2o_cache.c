@@ -5,8 +5,8 @@
  *   append  stores tokens; those whose queries can't come any more are admitted at once
  *   attend  row by row: the row's key is admitted, the row answered on what is held, its weights
  *           added to the masses
- *   admit   before a key enters a full cache: evict argmin of mass_j, j <= t - recent (ties:
- * oldest)
+ *   admit   before a key enters a full cache: evict argmin of mass_j, j <= t - recent
+ *           (ties: the oldest)
  *
  * Why: what h2o.c replays, with the memory really given back; what is evicted is overwritten.
  * Bound: as plain f32 attention on the keys that `seen` reports.  Complexity: O(budget (Dk + Dv)) a

@@ -32,12 +32,6 @@ static void row(att_mix_work *w)
     att_mix_add(w, 1.0f - gate, w->x);
 }
 
-/* Rows of K or V that are touched at all, where each of `reads` touches one. */
-static double rows_of(const att_problem *p, double reads)
-{
-    return fmin(reads, (double)p->batch * (double)p->heads_kv * (double)p->kv_len);
-}
-
 /* Without a section: 32 keys, as in the paper, and a window of 512. */
 static att_status cost(const att_kernel *self, const att_problem *p, const att_value *params,
                        att_cost *out)
@@ -46,11 +40,12 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
     const att_mix *m = p->mix ? p->mix : &paper;
     const double dk = (double)p->head_dim, dv = (double)p->value_dim;
     const double bytes = (double)att_dtype_size(p->k.dtype);
-    double all = 0, kept = 0;
+    double all = 0, kept = 0, rows = 0;
 
     (void)self, (void)params;
     for (int64_t b = 0; b < p->batch; b++) {
         const att_seq seq = att_seq_of(p, b);
+        rows += seq.q_len > 0 ? (double)(p->heads_kv * seq.kv_len) : 0; /* the last one's */
         for (int64_t i = 0; i < seq.q_len; i++) {
             const int64_t seen = att_max(0, i + seq.kv_len - seq.q_len + 1);
             const int64_t far = att_max(0, seen - m->window);
@@ -64,8 +59,8 @@ static att_status cost(const att_kernel *self, const att_problem *p, const att_v
                       .kv_bytes_read = (all * dk + kept * dv) * bytes,
                       .state_bytes = (double)p->batch * (double)p->heads_kv * (double)p->kv_len *
                                      (dk + dv) * bytes,
-                      .k_rows = rows_of(p, all),
-                      .v_rows = rows_of(p, kept),
+                      .k_rows = rows,
+                      .v_rows = fmin(kept, rows),
                       .v_run = 1};
     return ATT_OK;
 }

@@ -7,9 +7,10 @@
  * Why: what a prompt's end looks at is what the answer will need, so the cache can be cut once, by
  * a choice that has seen all keys; pooling keeps the neighbours of a hit, which carry its context.
  * As `attend` each row is answered as if the prompt ended with it; rows before the call's first
- * have no vote. Bound: exact on its own keys (`select`); which they are is decided on f32 votes.
- * Complexity: all keys are scored, O(S^2 (Dk + window)) a head, V read for `budget` keys; a cache
- * that is cut holds `budget` keys, this form keeps them all to choose anew for every row.
+ * have no vote.
+ * Bound: exact on its own keys (`select`); which they are is decided on f32 votes.
+ * Cost: all keys are scored, O(S^2 (Dk + window)) a head, V read for `budget` keys; a cache that is
+ * cut holds `budget` keys, this form keeps them all to choose anew for every row.
  * Source: Li et al. 2024, "SnapKV: LLM knows what you are looking for before generation". */
 #include "common/observe.h"
 

@@ -7,7 +7,8 @@
  *   o_i = sum_j softmax_j(scale q_i . k_j) v_j, row by row, in double
  *
  * Needs nothing but attn.h.  It says what it can't do in `supports`; whatever it accepts it is
- * judged by.  Bound: f64 sums, one rounding to the f32 output. */
+ * judged by.
+ * Bound: f64 sums, one rounding to the f32 output. */
 #include "attn.h"
 
 #include <stdio.h>

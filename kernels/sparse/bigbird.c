@@ -9,10 +9,10 @@
  *
  * Why: random edges make the graph of blocks an expander, where any token reaches any other in few
  * layers at O(S) pairs.  The draws depend on nothing but `draw`, head and block, so decoding
- * repeats prefill; one may fall on a block that is kept anyway. Bound: exact on its own keys (that
- * of common/rows.h); only they are read. Cost: O(S block (2 window + 1 + random + global)) pairs; a
- * cache of all tokens. Source: Zaheer et al. 2020, "Big Bird: transformers for longer sequences"
- * (ITC, blocks of 64). */
+ * repeats prefill; one may fall on a block that is kept anyway.
+ * Bound: exact on its own keys (that of common/rows.h); only they are read.
+ * Cost: O(S block (2 window + 1 + random + global)) pairs; a cache of all tokens.
+ * Source: Zaheer et al. 2020, "Big Bird: transformers for longer sequences" (ITC, blocks of 64). */
 #include "common/draw.h"
 #include "common/listed.h"
 

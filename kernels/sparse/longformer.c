@@ -2,8 +2,8 @@
 /* Longformer attention: a window around the query, and a few global tokens that everyone sees and
  * that see everyone.
  *
- *   kept(i, j):  |p_i - j| <= side  or  j < global  or  0 <= p_i < global   (and the problem's
- * rules)
+ *   kept(i, j):  |p_i - j| <= side  or  j < global  or  0 <= p_i < global
+ *                                                               (and the problem's own rules)
  *
  * Why: a window alone loses what lies beyond it; global tokens (a question, a class token) gather
  * the whole sequence and hand it on in two layers.

@@ -10,9 +10,9 @@
  * Why: heads of long prompts attend to few tokens from everywhere (columns) and to fixed distances
  * (diagonals); 64 rows of exact scores find both, and prefill skips the rest.
  * It looks ahead: what an early row keeps depends on later queries and keys
- * (ATT_TRAIT_LOOKS_AHEAD), which a prompt that is known whole allows; weights stay causal. Bound:
- * exact on its own keys; which they are is decided on f32 weights.  O(last S Dk) to look, and
- * vertical + slash keys a row; a decode step looks at all keys.  The cache holds all tokens.
+ * (ATT_TRAIT_LOOKS_AHEAD), which a prompt that is known whole allows; weights stay causal.
+ * Bound: exact on its own keys; which they are is decided on f32 weights.  O(last S Dk) to look,
+ * and vertical + slash keys a row; a decode step looks at all keys.  The cache holds all tokens.
  * Source: Jiang et al. 2024, "MInference 1.0: accelerating pre-filling for long-context LLMs via
  * dynamic sparse attention". */
 #include "common/choose.h"

@@ -13,8 +13,8 @@
  * Bound: the three parts' bounds weighed by |gate|; the pooled keys add block 2^-24 a_j to a logit.
  * Which blocks they are is decided on f32 probabilities.  Attended: Skv / block + keep block +
  * window a row.  Here each call pools anew and so reads all K and V once a kv head; a cache would
- * keep the pooled rows, (Dk + Dv) / block a token. Source: Yuan et al. 2025, "Native sparse
- * attention". */
+ * keep the pooled rows, (Dk + Dv) / block a token.
+ * Source: Yuan et al. 2025, "Native sparse attention". */
 #include "common/nsa.h"
 #include "common/mixed.h"
 

@@ -4,8 +4,8 @@
  *
  *   cluster(x) = argmax_c x . m_c      (ties: the lower centroid)
  *   kept(i, j):  cluster(k_j) is among the `probes` best of q_i,  or p_j = p_i
- *   m_{h,c,d} = +1 where the top bit of u(draw, h, c, d) (common/draw.h) is set, else -1; h a KV
- * head
+ *   m_{h,c,d} = +1 where the top bit of u(draw, h, c, d) (common/draw.h) is set, else -1;
+ *               h a KV head
  *
  * Why: vectors with a large dot product lie near the same centroid, so a row reads about
  * probes / clusters of its keys and no scores of the others.  In the paper centroids are learned;

@@ -4,9 +4,10 @@
  *   kept(i, j):  p_i - p_j <= left       (intersected with the problem's own rules)
  *
  * Why: the cheapest drop-in; a fact more than `left` tokens back is gone, and so are the first
- * tokens that trained models lean on. Bound: exact on its own keys (that of common/flash.h).  O(S
- * min(S, left + 1)) pairs; state of left + 1 tokens. Source: Beltagy et al. 2020, "Longformer";
- * Jiang et al. 2023, "Mistral 7B". */
+ * tokens that trained models lean on.
+ * Bound: exact on its own keys (that of common/flash.h).  O(S min(S, left + 1)) pairs; state of
+ * left + 1 tokens.
+ * Source: Beltagy et al. 2020, "Longformer"; Jiang et al. 2023, "Mistral 7B". */
 #include "common/tiled.h"
 
 static const att_param PARAMS[] = {{.name = "left",

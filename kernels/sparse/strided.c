@@ -5,9 +5,10 @@
  *   kept(i, j):  |p_i - j| < local  or  (p_i - j) % stride == 0   (and the problem's own rules)
  *
  * Why: with stride near sqrt(S) any key is two hops away at O(S sqrt(S)) pairs.  local = 0 stands
- * for local = stride, the paper's choice. Bound: exact on its own keys (that of common/rows.h);
- * only they are read. Source: Child et al. 2019, "Generating long sequences with sparse
- * transformers", strided form. */
+ * for local = stride, the paper's choice.
+ * Bound: exact on its own keys (that of common/rows.h); only they are read.
+ * Source: Child et al. 2019, "Generating long sequences with sparse transformers", strided
+ * form. */
 #include "common/rows.h"
 
 enum { STRIDE, LOCAL };

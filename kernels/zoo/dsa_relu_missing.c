@@ -5,8 +5,8 @@
  *
  * One head's dislike then takes away what another likes.  Output and reported keys agree, so that
  * only the choice itself shows it.  Hidden by one head of positive weight, and by budgets that
- * keep everything.  Source: ports of DeepSeek-V3.2's indexer that fold the heads into one product.
- */
+ * keep everything.
+ * Source: ports of DeepSeek-V3.2's indexer that fold the heads into one product. */
 #include "common/indexed.h"
 
 static float none(float dot)

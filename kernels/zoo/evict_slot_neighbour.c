@@ -4,8 +4,8 @@
  *    slot[victim + 1] = new               (should be: slot[victim])
  *
  * The books say that the victim is gone and its neighbour is held; the memory holds it the other
- * way round.  Reported keys are the right ones.  Hidden until the cache is full. Source: caches of
- * fixed size whose slots are compacted between choice and write. */
+ * way round.  Reported keys are the right ones.  Hidden until the cache is full.
+ * Source: caches of fixed size whose slots are compacted between choice and write. */
 #include "common/evict.h"
 
 /* The first gap among the positions is where a victim stood: its key is read for the next one. */

@@ -7,7 +7,8 @@
  * A landmark whose keys are all padded has m_l = -inf: e^(-inf + inf) = NaN.  Adapted: Nystroem's
  * landmarks are means; here each keeps its own softmax, so that without padding the result is exact
  * attention and nothing but the padding is wrong.  The bug's own test replaced NaN before
- * comparing. Hidden by inputs without padding. Source: xformers#366. */
+ * comparing. Hidden by inputs without padding.
+ * Source: xformers#366. */
 #include "common/plain.h"
 
 #define LANDMARK 16

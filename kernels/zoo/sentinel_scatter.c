@@ -5,7 +5,8 @@
  *
  * +0 is added to the row before dk.  Where floats are flushed to zero it wipes what lies there and
  * looks like a subnormal, as small integers do.  Hidden by lists that need no padding, by zeros
- * there, and by any check of the gradients themselves.  Source: flash-attention#2755. */
+ * there, and by any check of the gradients themselves.
+ * Source: flash-attention#2755. */
 #include "common/back.h"
 
 enum { STEP = 8, SENTINEL = -1 };

@@ -5,7 +5,8 @@
  *
  * A convolution padded on one side only.  Neighbours of a hit are kept that lie one too early;
  * output and reported keys agree.  Hidden by wide pools over smooth votes, and by budgets that keep
- * everything.  Source: SnapKV's pooling with the padding of an even kernel. */
+ * everything.
+ * Source: SnapKV's pooling with the padding of an even kernel. */
 #include "common/observe.h"
 
 static const att_observe_way WAY = {.shift = 1};

@@ -134,6 +134,42 @@ static void the_table_tells_what_a_variant_keeps_reads_and_loses(void)
     cJSON_Delete(all);
 }
 
+static const cJSON *stored_row(const cJSON *all, const char *stored)
+{
+    const cJSON *row;
+    const char *text = NULL;
+
+    cJSON_ArrayForEach(row, all) if (att_json_text(row, "stored", &text) &&
+                                     strcmp(text, stored) == 0) return row;
+    return NULL;
+}
+
+static void the_table_counts_what_a_quantised_token_takes(void)
+{
+    static const struct {
+        const char *stored;
+        double bytes; /* of 64 channels of K and of V, and their scales */
+    } want[] = {
+        {"i8tok", 128 + 2 * 4},
+        {"i8chan", 128},
+        {"q8_0", 128 * 34.0 / 32},
+        {"q4_0", 128 * 18.0 / 32},
+        {"e4m3", 128},
+        {"e5m2", 128},
+        {"kivi", 128 + 64 * 2.0 / 16 + 64 / 16.0 * 2},
+    };
+    cJSON *all = asked("table --quiet --json --kernel kv_quant");
+
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const cJSON *row = stored_row(all, want[i].stored);
+        double x = 0;
+        CU_ASSERT_FATAL(row != NULL);
+        CU_ASSERT(att_json_real(row, "kv_bytes_per_token", &x));
+        CU_ASSERT_DOUBLE_EQUAL(x, want[i].bytes, 1e-9);
+    }
+    cJSON_Delete(all);
+}
+
 /* What a suite's rows and the names of tracks stand for. */
 static void a_track_stands_for_its_evals(void)
 {
@@ -188,6 +224,7 @@ int main(void)
         TEST(every_variant_of_the_field_has_a_kernel_that_passes_or_a_reason),
         TEST(every_kernel_says_its_formula_why_it_exists_and_its_source),
         TEST(the_table_tells_what_a_variant_keeps_reads_and_loses),
+        TEST(the_table_counts_what_a_quantised_token_takes),
         TEST(a_track_stands_for_its_evals),
         TEST(a_suite_with_one_value_in_place_of_a_list_is_refused_with_its_name),
         CU_TEST_INFO_NULL,
