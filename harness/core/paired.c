@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/power.h"
+
 #define FLIPS 9999 /* random ones, where there are more than 16 contexts */
 
 typedef struct step {
@@ -178,6 +180,19 @@ double att_paired_effect(const att_paired *p)
         return p->alone > 0 ? fmax(1.0, k / (double)p->degrees * p->squares / p->alone) : 1.0;
     double alone = (double)(p->wins + p->losses) - n * d * d;
     return alone > 0 ? fmax(1.0, k / (k - 1) * squares_of(p->context, p->contexts) / alone) : 1.0;
+}
+
+int64_t att_paired_needs(const att_paired *p, double margin, double confidence, double power)
+{
+    double n = (double)p->n, z = att_normal_quantile(0.5 + confidence / 2);
+    double l = (double)p->losses / n, w = (double)p->wins / n, spread = l + w - (l - w) * (l - w);
+
+    if (p->n == 0)
+        return -1;
+    /* how much wider the interval is than if items stood alone, in items */
+    double half = (w - l - att_paired_interval(p, confidence).lo) / z;
+    double effect = spread > 0 ? fmax(1.0, n * half * half / spread) : 1.0;
+    return att_margin_items(margin, l, w, effect, confidence, power);
 }
 
 void att_paired_drop(att_paired *p)

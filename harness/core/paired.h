@@ -42,6 +42,10 @@ double att_paired_score_difference(const att_paired *p);
  * context of its own; at least 1, n where there is one context, 1 where nothing differs.  Within
  * the calls of att_paired_add; over them where each added one context. */
 double att_paired_effect(const att_paired *p);
+/* How many items it takes, at the discordance and the spread over contexts that were seen, until
+ * the lower bound of the interval lies above -margin with probability `power`; -1: no number does,
+ * or there is one context alone. */
+int64_t att_paired_needs(const att_paired *p, double margin, double confidence, double power);
 void att_paired_drop(att_paired *p);
 
 #endif

@@ -20,6 +20,7 @@
 #include "core/verdict.h"
 
 #define METRIC "accuracy_minus_dense"
+#define POWER  0.8 /* with which the items that a margin is said to need decide it */
 
 typedef enum decision { OPEN = 0, HOLDS, VIOLATED, NO_DENSE } decision;
 
@@ -214,6 +215,11 @@ static void judge(span *s, decision decided)
                        "accuracy minus dense's %.3f, limit %.3f (n = %lld, 95%% CI %.3f .. %.3f%s)",
                        att_paired_difference(&s->paired), -r->margin, (long long)s->paired.n,
                        s->interval.lo, s->interval.hi, pool);
+    if (decided == OPEN) {
+        int64_t needs = att_paired_needs(&s->paired, r->margin, ATT_VERDICT_CONFIDENCE, POWER);
+        if (needs > 0)
+            att_buf_printf(&because, ", needs %lld items", (long long)needs);
+    }
     for (size_t i = 0; i < s->n; i++) {
         bool lost = decided != NO_DENSE && !put_metric(s->at[i], s, decided);
         if (!may_change(s->at[i]))

@@ -155,26 +155,12 @@ static const char *verdict_of(const tally *t, const att_comparison *c)
     return "cannot tell";
 }
 
-/* How much wider the interval is than if items stood alone, in items: what it takes to narrow it.
- */
-static double widening(const att_comparison *c, double half)
+static void judge_margin(const att_paired *p, att_comparison *c)
 {
-    double n = (double)c->n, z = att_normal_quantile(0.5 + ATT_COMPARE_CONFIDENCE / 2);
-    double spread = (double)(c->losses + c->wins) / n - c->difference * c->difference;
-
-    return spread > 0 ? fmax(1.0, n * (half / z) * (half / z) / spread) : 1.0;
-}
-
-static void judge_margin(att_comparison *c)
-{
-    double n = (double)c->n;
-
     if (!(c->margin > 0) || c->n == 0)
         return;
     c->inferior = c->lo > -c->margin ? 0 : c->hi < -c->margin ? 1 : -1;
-    c->needed = att_margin_items(c->margin, (double)c->losses / n, (double)c->wins / n,
-                                 widening(c, c->difference - c->lo), ATT_COMPARE_CONFIDENCE,
-                                 ATT_COMPARE_POWER);
+    c->needed = att_paired_needs(p, c->margin, ATT_COMPARE_CONFIDENCE, ATT_COMPARE_POWER);
 }
 
 /* Everything but the adjusted p and what depends on it. */
@@ -209,7 +195,7 @@ static bool summarise(tally *t, att_comparison *c)
         c->p = att_mcnemar_worse(c->losses, c->wins);
         c->p_context = att_paired_worse(p);
         t->better_p = att_paired_better(p);
-        judge_margin(c);
+        judge_margin(p, c);
     }
     return c->measure && c->kernel;
 }

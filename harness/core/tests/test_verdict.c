@@ -219,6 +219,9 @@ static void a_margin_is_judged_by_the_interval(void)
             CU_ASSERT(r->metrics[0].lo <= r->metrics[0].value &&
                       r->metrics[0].value <= r->metrics[0].hi);
             CU_ASSERT((r->reason == NULL) == (r->status == ATT_PASS));
+            CU_ASSERT_EQUAL(r->reason && strstr(r->reason, ", needs "),
+                            r->status == ATT_INCONCLUSIVE);
+            CU_ASSERT(rows[i].n != 10 || strstr(r->reason, ", needs 54 items"));
             CU_ASSERT_EQUAL(x.records[0].status, ATT_PASS);
         }
         att_result_clear(&x);
