@@ -109,7 +109,7 @@ static void print_rows(const att_result *result, const char *base)
 
     if (att_effective_find(result, ATT_VERDICT_DENSE, &reach, &n) != ATT_OK)
         n = 0;
-    printf("%-16s %-36s %6s %5s %5s  %-24s %9s  %-11s  %s\n", "task", "kernel", "n", "won", "lost",
+    printf("%-20s %-36s %6s %5s %5s  %-24s %9s  %-11s  %s\n", "task", "kernel", "n", "won", "lost",
            "difference [95 %]", "p (Holm)", "verdict", "effective length");
     for (size_t i = 0; i < result->n_comparisons; i++) {
         const att_comparison *c = &result->comparisons[i];
@@ -123,7 +123,7 @@ static void print_rows(const att_result *result, const char *base)
             if (strcmp(reach[k].measure, c->measure) == 0 &&
                 strcmp(reach[k].kernel, c->kernel) == 0)
                 att_effective_text(&reach[k], length, sizeof length);
-        printf("%-16s %-36s %6lld %5lld %5lld  %-24s %9s  %-11s  %s\n", c->measure, c->kernel,
+        printf("%-20s %-36s %6lld %5lld %5lld  %-24s %9s  %-11s  %s\n", c->measure, c->kernel,
                (long long)c->n, (long long)c->wins, (long long)c->losses, difference, p, c->verdict,
                length);
     }

@@ -26,7 +26,7 @@ static int by_length(const void *a, const void *b)
  * are more than fit. */
 static size_t find_lengths(const att_view *v, const char *measure, double *out)
 {
-    double all[4 * ATT_VIEW_LENGTHS];
+    double all[4 * ATT_VIEW_LENGTHS] = {0};
     size_t n = 0;
 
     for (size_t i = 0; i < v->result->n_records; i++) {

@@ -125,16 +125,19 @@ static bool pairs(const bases *b, const att_record *base, const att_record *r)
 }
 
 /* The smallest loss that the test finds at `level`: contexts are lost or won, each with the
- * probability that one of its items is; items that fall together count as one. */
+ * probability that one of its items is; items that fall together count as one.  The smaller of what
+ * was won and lost is churn, which a loss would have beside it. */
 static double detectable_of(const att_paired *p, const att_comparison *c, double level)
 {
-    double contexts = (double)p->contexts, won = 0;
+    double contexts = (double)p->contexts, won = 0, lost = 0;
     double each = fmax(1.0, (double)c->n / c->effect / contexts);
 
-    for (size_t i = 0; i < p->contexts; i++)
+    for (size_t i = 0; i < p->contexts; i++) {
         won += p->context[i] > 0;
-    double context =
-        att_mcnemar_detectable((int64_t)p->contexts, won / contexts, level, ATT_COMPARE_POWER);
+        lost += p->context[i] < 0;
+    }
+    double context = att_mcnemar_detectable((int64_t)p->contexts, fmin(won, lost) / contexts, level,
+                                            ATT_COMPARE_POWER);
     return 1 - pow(1 - context, 1 / each);
 }
 
