@@ -163,8 +163,9 @@ void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c, con
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const int64_t window = probe_window(part, c);
-    const bool own = chosen && task->theory && probe_hops(task) == 1 &&
-                     part->kernel->class_ != ATT_OWN;
+    /* at flatter logits than the usual what is seen may be outweighed by the haystack */
+    const bool theory = task->theory && probe_match(att_ctx_real(x, "match")) >= probe_match(0);
+    const bool own = chosen && theory && probe_hops(task) == 1 && part->kernel->class_ != ATT_OWN;
 
     for (int64_t i = 0; i < c->n_asked; i++) {
         const probe_question *a = &c->asked[i];
@@ -172,7 +173,7 @@ void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c, con
         const probe_outcome o = probe_answer(task, c, i, out);
         const int seen = sees(part, c, a, window);
         const char *why = o.hit ? "" : blame(a, row, seen, t), *note = o.note ? o.note : why;
-        if (task->theory && seen >= 0) {
+        if (theory && seen >= 0) {
             bool wrong = contradicts(task, a, row, seen, o.hit);
             t->known++;
             t->expected += seen;

@@ -192,6 +192,13 @@ static void outputs_that_shrink_break_the_bound(void)
     CU_ASSERT_DOUBLE_EQUAL(measured("faint", "len=1024", "dense_l2"), 0.25, 1e-5);
 }
 
+static void theory_is_silent_where_logits_are_flat(void)
+{
+    CU_ASSERT_TRUE(isnan(measured("flash_f32", "len=2048 match=4", "unexplained")));
+    CU_ASSERT_TRUE(isnan(measured("topk", "len=2048 match=4", "unexplained_by_select")));
+    CU_ASSERT_EQUAL(measured("topk", "len=2048 match=40", "unexplained_by_select"), 0);
+}
+
 static void a_row_with_nan_is_counted_and_left_out(void)
 {
     att_record r = house_case("probe.needle", "broken", "len=512", 3);
@@ -217,6 +224,7 @@ int main(void)
         {"a kernel that attends elsewhere than it selects is caught",
          a_kernel_that_attends_elsewhere_than_it_selects_is_caught},
         {"outputs that shrink break the bound", outputs_that_shrink_break_the_bound},
+        {"theory is silent where logits are flat", theory_is_silent_where_logits_are_flat},
         {"a row with NaN is counted and left out", a_row_with_nan_is_counted_and_left_out},
         {"the house closes", house_close},
         CU_TEST_INFO_NULL};

@@ -101,6 +101,16 @@ static void blocks_see_what_their_formula_says(void)
     compare_pairs("block_sparse");
 }
 
+static void longformer_sees_what_its_formula_says(void)
+{
+    compare_pairs("longformer");
+}
+
+static void bigbird_sees_what_its_formula_says(void)
+{
+    compare_pairs("bigbird");
+}
+
 static void a_kernel_without_a_form_is_not_predicted(void)
 {
     att_variant_part part = {0, 0, kernel_named("linear_elu1"), NULL};
@@ -154,6 +164,8 @@ int main(void)
          sinks_and_window_see_what_their_formula_says},
         {"strides_see_what_their_formula_says", strides_see_what_their_formula_says},
         {"blocks_see_what_their_formula_says", blocks_see_what_their_formula_says},
+        {"longformer_sees_what_its_formula_says", longformer_sees_what_its_formula_says},
+        {"bigbird_sees_what_its_formula_says", bigbird_sees_what_its_formula_says},
         {"a_kernel_without_a_form_is_not_predicted", a_kernel_without_a_form_is_not_predicted},
         {"dense_finds_every_needle_and_every_control_is_punished",
          dense_finds_every_needle_and_every_control_is_punished},
