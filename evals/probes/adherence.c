@@ -16,7 +16,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
         att_why_set(why, "at most %d facts, and no more than keys", MOST);
         return ATT_UNSUPPORTED;
     }
-    c->contexts = c->len > 4096 ? 3 : 6;
+    c->contexts = c->len > 1024 ? 3 : 6;
     c->heads = n;
     c->rows = 1;
     if (probe_circuit_open(c, n, rng) != ATT_OK)

@@ -104,7 +104,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
         att_why_set(why, "%d documents of some tokens each need at least 64", DOCUMENTS);
         return ATT_UNSUPPORTED;
     }
-    c->contexts = c->len > 4096 ? 3 : MOST_CONTEXTS;
+    c->contexts = c->len > 1024 ? 3 : MOST_CONTEXTS;
     c->heads = ASKED;
     c->rows = 1;
     status = probe_circuit_open(c, DOCUMENTS + ASKED, rng);

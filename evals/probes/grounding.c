@@ -97,7 +97,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
         att_why_set(why, "at most %d questions, a multiple of four, and fewer than keys", MOST);
         return ATT_UNSUPPORTED;
     }
-    c->contexts = c->len > 4096 ? 3 : 6;
+    c->contexts = c->len > 1024 ? 3 : 6;
     c->heads = c->facts;
     c->rows = 1;
     att_status status = probe_circuit_open(c, 1 + c->facts, rng);

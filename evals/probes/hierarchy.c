@@ -81,7 +81,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
         att_why_set(why, "at most %d rules, in at least 64 tokens", MOST);
         return ATT_UNSUPPORTED;
     }
-    c->contexts = KINDS * (c->len > 4096 ? 1 : MOST_LAYOUTS);
+    c->contexts = KINDS * (c->len > 1024 ? 1 : MOST_LAYOUTS);
     c->heads = c->facts;
     c->rows = 1;
     att_status status = probe_circuit_open(c, 2 * c->facts, rng);

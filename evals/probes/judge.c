@@ -141,7 +141,7 @@ static bool contradicts(const probe_task *task, const probe_question *a, const f
 
     if (task->hops > 1 || a->n_evidence > 1 || isnan(mass))
         return hit != seen;
-    return seen ? !(hit && mass > 0.5) : mass != 0;
+    return seen ? !(hit && (task->diffuse || mass > 0.5)) : mass != 0;
 }
 
 /* The distance of a question's only evidence: how far hits reach, how near misses begin. */

@@ -94,14 +94,18 @@ static void a_source_outside_all_documents_is_out_of_range(void)
 
 static void pages_chosen_by_bounds_drift_to_the_documents_beside(void)
 {
-    att_record r = probe_measure("citation", "quest", "len=4096", 1);
-    const att_metric *near = att_record_metric(&r, "off_by_one");
+    double near = 0, answered = 0, sourced = 0;
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(near);
-    CU_ASSERT_TRUE(near->lo > 0.1); /* 2 of 15 wrong ones would be next by chance */
-    CU_ASSERT_TRUE(probe_metric(&r, "source_right") < 0.9);
-    CU_ASSERT_TRUE(probe_metric(&r, "answer_right") > 0.5);
-    att_record_clear(&r);
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        att_record r = probe_measure("citation", "quest", "len=4096", seed);
+        near += probe_metric(&r, "off_by_one") / 4;
+        answered += probe_metric(&r, "answer_right") / 4;
+        sourced += probe_metric(&r, "source_right") / 4;
+        att_record_clear(&r);
+    }
+    CU_ASSERT_TRUE(answered > 0.5);
+    CU_ASSERT_TRUE(sourced < 0.9);
+    CU_ASSERT_TRUE(near > 2 * (1 - answered * sourced) * 2 / 15); /* 2 of the 15 wrong ones */
 }
 
 static void items_are_the_seed_s(void)
