@@ -14,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "compare_flat.h"
 #include "compare_view.h"
 #include "core/verdict.h"
 #include "gate/loosened.h"
@@ -35,9 +36,9 @@ static const att_option table[] = {
     {"before", ATT_OPTION_TEXT, offsetof(options, before), "RUNDIR", NULL,
      "an older run: whose declared or used precision loosened since; exit 1 if any"},
     {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
-     "whose probes; default: release"},
+     "whose probes are measured; default: release"},
     {"task", ATT_OPTION_LIST, offsetof(options, tasks), "GLOB", NULL,
-     "only these tasks; default: all of the operator track"},
+     "only these tasks; default: all of the operator track, or all of a run"},
     {"lengths", ATT_OPTION_TEXT, offsetof(options, lengths), "N,N,...", NULL,
      "only these context lengths"},
     {"seeds", ATT_OPTION_INT, offsetof(options, seeds), "N", "1:100000",
@@ -63,75 +64,6 @@ typedef struct operands {
     size_t n_runs, n_kernels;
 } operands;
 
-static void put_member(const char *name, double value)
-{
-    printf(",\"%s\":", name);
-    att_json_put_real(stdout, value);
-}
-
-/* Keys in order, as for every --json. */
-static void print_json(const att_result *result)
-{
-    fputs("{\"rows\":[", stdout);
-    for (size_t i = 0; i < result->n_comparisons; i++) {
-        const att_comparison *c = &result->comparisons[i];
-        fputs(i ? ",\n{\"ci\":[" : "\n{\"ci\":[", stdout);
-        att_json_put_real(stdout, c->lo);
-        fputs(",", stdout);
-        att_json_put_real(stdout, c->hi);
-        fputs("]", stdout);
-        put_member("detectable", c->detectable);
-        put_member("difference", c->difference);
-        fputs(",\"kernel\":", stdout);
-        att_json_put_text(stdout, c->kernel);
-        printf(",\"losses\":%lld,\"n\":%lld", (long long)c->losses, (long long)c->n);
-        put_member("p", c->p);
-        put_member("p_better", c->p_better);
-        put_member("p_context", c->p_context);
-        put_member("p_holm", c->p_holm);
-        put_member("score_difference", c->score_difference);
-        put_member("score_p", c->score_p);
-        fputs(",\"task\":", stdout);
-        att_json_put_text(stdout, c->measure);
-        fputs(",\"verdict\":", stdout);
-        att_json_put_text(stdout, c->verdict);
-        printf(",\"wins\":%lld}", (long long)c->wins);
-    }
-    fputs("\n]}\n", stdout);
-}
-
-/* ------------------------------------------------------------------------------ a whole run */
-
-static void print_rows(const att_result *result, const char *base)
-{
-    att_effective *reach = NULL;
-    size_t n = 0;
-
-    if (att_effective_find(result, ATT_VERDICT_DENSE, &reach, &n) != ATT_OK)
-        n = 0;
-    printf("%-20s %-36s %6s %5s %5s  %-24s %9s  %-11s  %s\n", "task", "kernel", "n", "won", "lost",
-           "difference [95 %]", "p (Holm)", "verdict", "effective length");
-    for (size_t i = 0; i < result->n_comparisons; i++) {
-        const att_comparison *c = &result->comparisons[i];
-        char difference[64] = "-", p[32] = "-", length[64] = "-";
-        if (!isnan(c->difference))
-            snprintf(difference, sizeof difference, "%+.3f [%+.3f, %+.3f]", c->difference, c->lo,
-                     c->hi);
-        if (c->n > 0)
-            snprintf(p, sizeof p, "%.2g", att_compare_p(c));
-        for (size_t k = 0; k < n; k++)
-            if (strcmp(reach[k].measure, c->measure) == 0 &&
-                strcmp(reach[k].kernel, c->kernel) == 0)
-                att_effective_text(&reach[k], length, sizeof length);
-        printf("%-20s %-36s %6lld %5lld %5lld  %-24s %9s  %-11s  %s\n", c->measure, c->kernel,
-               (long long)c->n, (long long)c->wins, (long long)c->losses, difference, p, c->verdict,
-               length);
-    }
-    if (result->n_comparisons > 0)
-        printf("against %s\n", base ? base : "the same kernel before");
-    free(reach);
-}
-
 static bool has_items(const att_result *result)
 {
     for (size_t i = 0; i < result->n_records; i++)
@@ -148,35 +80,28 @@ static bool has_kernel(const att_result *result, const char *kernel)
     return false;
 }
 
-static att_status read_run(const char *folder, att_result *out, att_why *why)
+/* What a run holds of the tasks and lengths that `ask` names. */
+static att_status read_run(const char *folder, const att_probe_ask *ask, att_result *out,
+                           att_why *why)
 {
     att_buf path = {0};
+    size_t kept = 0;
 
     att_buf_printf(&path, "%s/result.json", folder);
     att_status status = path.failed ? ATT_NO_MEMORY : att_result_read(path.data, out, why);
+    for (size_t i = 0; i < out->n_records && status == ATT_OK; i++) {
+        if (att_probe_takes(ask, &out->records[i]))
+            out->records[kept++] = out->records[i];
+        else
+            att_record_clear(&out->records[i]);
+    }
+    if (status == ATT_OK && kept == 0 && out->n_records > 0) {
+        att_why_set(why, "%s holds no such task at such a length", folder);
+        status = ATT_INVALID;
+    }
+    out->n_records = kept;
     att_buf_drop(&path);
     return status;
-}
-
-static void print_loosened(const att_loosened *rows, size_t n, bool json)
-{
-    fputs(json ? "{\"loosened\":[" : "", stdout);
-    for (size_t i = 0; i < n; i++) {
-        if (!json) {
-            printf("%-48s %-14s %g bits, was %g\n", rows[i].id, rows[i].metric, rows[i].after,
-                   rows[i].before);
-            continue;
-        }
-        fputs(i ? ",\n{\"after\":" : "\n{\"after\":", stdout);
-        att_json_put_real(stdout, rows[i].after);
-        put_member("before", rows[i].before);
-        fputs(",\"case\":", stdout);
-        att_json_put_text(stdout, rows[i].id);
-        fputs(",\"metric\":", stdout);
-        att_json_put_text(stdout, rows[i].metric);
-        putchar('}');
-    }
-    fputs(json ? "\n]}\n" : n ? "" : "no precision loosened\n", stdout);
 }
 
 /* What loosened since the run in directory `before`. */
@@ -186,12 +111,12 @@ static int compare_precision(const options *o, const att_result *after)
     att_loosened *rows = NULL;
     att_why why = {""};
     size_t n = 0;
-    att_status status = read_run(o->before, &before, &why);
+    att_status status = read_run(o->before, &(att_probe_ask){0}, &before, &why);
 
     if (status == ATT_OK)
         status = att_loosened_find(&before, after, &rows, &n);
     if (status == ATT_OK)
-        print_loosened(rows, n, o->json);
+        att_flat_print_loosened(rows, n, o->json);
     else
         fprintf(stderr, "attest compare: %s\n", why.text);
     free(rows);
@@ -247,29 +172,19 @@ static att_status canonical(att_registry *registry, att_arena *arena, operands *
 
 /* Measures the kernels, the base, and dense, by which power is told. */
 static att_status measure(const att_cli *cli, const options *o, att_registry *registry,
-                          const operands *asked, att_result *result, int *number, att_why *why)
+                          const operands *asked, att_probe_ask *ask, att_result *result,
+                          int *number, att_why *why)
 {
     const char *kernels[68] = {NULL};
     size_t n = 0;
-    att_probe_ask ask = {.suite = o->suite ? o->suite : "release",
-                         .kernels = kernels,
-                         .tasks = &o->tasks,
-                         .from = o->from,
-                         .seeds = o->seeds,
-                         .model = o->model,
-                         .workers = o->workers,
-                         .quiet = o->quiet};
 
     for (size_t i = 0; i < asked->n_kernels; i++)
         kernels[n++] = asked->kernels[i];
     if (o->dense)
         kernels[n++] = o->dense;
     kernels[n++] = ATT_VERDICT_DENSE;
-    if (o->lengths && !att_probe_lengths(o->lengths, &ask)) {
-        att_why_set(why, "--lengths %s: lengths with commas between are expected", o->lengths);
-        return ATT_INVALID;
-    }
-    return att_probe_measure(cli, registry, &ask, result, number, why);
+    ask->kernels = kernels;
+    return att_probe_measure(cli, registry, ask, result, number, why);
 }
 
 /* 1 where a margin is violated or a case failed, 3 where a margin is open. */
@@ -297,7 +212,7 @@ static att_status print(const options *o, const att_result *result, const att_co
     att_view v = {0};
 
     if (asked->n_kernels == 0) {
-        o->json ? print_json(result) : print_rows(result, how->base);
+        o->json ? att_flat_print_json(result) : att_flat_print_rows(result, how->base);
         return ATT_OK;
     }
     att_status status = att_view_make(result, how, registry, asked->kernels, &v, why);
@@ -316,17 +231,29 @@ static att_status gather(const att_cli *cli, const options *o, att_registry *reg
                          const operands *asked, att_result *before, att_result *result, int *code,
                          att_why *why)
 {
+    att_probe_ask ask = {.suite = o->suite ? o->suite : "release",
+                         .tasks = &o->tasks,
+                         .from = o->from,
+                         .seeds = o->seeds,
+                         .model = o->model,
+                         .workers = o->workers,
+                         .quiet = o->quiet};
     int number = 0;
+    att_status status = ATT_OK;
 
+    if (o->lengths && !att_probe_lengths(o->lengths, &ask)) {
+        att_why_set(why, "--lengths %s: lengths with commas between are expected", o->lengths);
+        return ATT_INVALID;
+    }
     if (asked->n_runs == 0) {
-        att_status status = measure(cli, o, registry, asked, result, &number, why);
+        status = measure(cli, o, registry, asked, &ask, result, &number, why);
         if (status == ATT_OK && number)
             *code = number == SIGTERM ? ATT_EXIT_TERMINATED : ATT_EXIT_INTERRUPT;
         return status;
     }
-    att_status status = read_run(asked->runs[asked->n_runs - 1], result, why);
+    status = read_run(asked->runs[asked->n_runs - 1], &ask, result, why);
     if (status == ATT_OK && asked->n_runs == 2)
-        status = read_run(asked->runs[0], before, why);
+        status = read_run(asked->runs[0], &ask, before, why);
     return status;
 }
 
@@ -367,6 +294,9 @@ static int run(const att_cli *cli, int argc, char **argv)
 
     if (code >= 0 || (code = read_operands(argc, argv, first, &asked)) >= 0)
         return code;
+    if (asked.n_runs > 0 && (o.suite || o.seeds))
+        return att_usage(&att_verb_compare, "--%s is for what is measured now, not for a run",
+                         o.suite ? "suite" : "seeds");
     const att_tables tables = att_cli_tables(cli);
     const att_plugin_source plugins = att_cli_plugins(cli);
     att_status status = att_registry_make(&tables, &plugins, &registry, &why);

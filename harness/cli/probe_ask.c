@@ -50,18 +50,37 @@ static bool is_asked_task(const att_probe_ask *ask, const att_case *c)
     return false;
 }
 
+static bool is_asked_length(const att_probe_ask *ask, double length)
+{
+    bool wanted = ask->n_lengths == 0 || isnan(length);
+
+    for (size_t i = 0; i < ask->n_lengths && !wanted; i++)
+        wanted = ask->lengths[i] == length;
+    return wanted;
+}
+
+bool att_probe_takes(const att_probe_ask *ask, const att_record *r)
+{
+    const size_t n = ask->tasks ? ask->tasks->n : 0;
+    bool wanted = n == 0;
+    char last[160];
+
+    for (size_t i = 0; i < n && !wanted; i++) {
+        snprintf(last, sizeof last, "*.%s", ask->tasks->at[i]);
+        wanted = att_glob(ask->tasks->at[i], r->measure) || att_glob(last, r->measure);
+    }
+    return wanted && is_asked_length(ask, att_record_length(r));
+}
+
 /* `texts`: canonical ones, NULL at the end. */
 static bool is_asked(const att_probe_ask *ask, const char *const *texts, const att_case *c,
                      bool lengths_too)
 {
-    double length = length_of(c);
-    bool kernel = false, wanted = ask->n_lengths == 0 || isnan(length) || !lengths_too;
+    bool kernel = false;
 
     for (; *texts && !kernel; texts++)
         kernel = strcmp(*texts, c->variant->text) == 0;
-    for (size_t i = 0; i < ask->n_lengths && !wanted; i++)
-        wanted = ask->lengths[i] == length;
-    return kernel && wanted && is_asked_task(ask, c);
+    return kernel && is_asked_task(ask, c) && (!lengths_too || is_asked_length(ask, length_of(c)));
 }
 
 /* Says what there was before narrowing by length left nothing. */

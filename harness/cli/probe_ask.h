@@ -26,6 +26,9 @@ typedef struct att_probe_ask {
 /* "256,1024" to ask->lengths; false: not such a list. */
 bool att_probe_lengths(const char *text, att_probe_ask *ask);
 
+/* Whether a record is of a task and at a length that was asked for; without tasks: any task. */
+bool att_probe_takes(const att_probe_ask *ask, const att_record *record);
+
 /* Plans, measures and judges.  INVALID: a kernel that there is not, or nothing to measure (says
  * what there is).  *number: the signal that interrupted it. */
 att_status att_probe_measure(const att_cli *cli, att_registry *registry, const att_probe_ask *ask,

@@ -217,6 +217,13 @@ static void two_runs_are_compared_kernel_by_kernel(void)
     CU_ASSERT_TRUE(number(at(json, "rows", 0), "losses") > 0);
     CU_ASSERT_EQUAL(number(at(json, "rows", 0), "effective_length"), 1024);
     cJSON_Delete(json);
+    json = compared("twice/latest 'sliding_window{left=1024}' --lengths 256 --task needle",
+                    ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(at(json, "rows", 0), "losses"), 0);
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(att_json_get(at(json, "rows", 0), "lengths")), 1);
+    cJSON_Delete(json);
+    CU_ASSERT_EQUAL(attest("compare twice/latest --task nothing"), ATT_EXIT_USAGE);
+    CU_ASSERT_EQUAL(attest("compare twice/latest --seeds 3"), ATT_EXIT_USAGE);
 }
 
 static void what_is_not_there_is_a_usage_error(void)
