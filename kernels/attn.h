@@ -394,7 +394,7 @@ typedef struct att_session_ops {
     void (*close)(att_session *session);
     /* Which keys each row of the last attend saw: allowed[((b*Hq + h)*n + i)*len + j], len the
      * longest length, j a token's position.  NULL: all that causality and window leave. */
-    att_status (*seen)(const att_session *session, uint8_t *allowed); /* minor 2; may be NULL */
+    att_status (*seen)(const att_session *session, uint8_t *allowed);     /* minor 2; may be NULL */
     att_status (*held)(const att_session *session, const att_problem *p); /* minor 2; may be NULL */
 } att_session_ops;
 

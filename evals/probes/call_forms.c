@@ -51,7 +51,8 @@ static void *room(handed *h, size_t bytes)
         h->failed = true;
         return h;
     }
-    return h->owned[h->n++] = data;
+    h->owned[h->n++] = data;
+    return data;
 }
 
 static bool usable(const handed *h)

@@ -12,7 +12,7 @@
 #include "core/ctx.h"
 
 #define PROBE_CODES    4096 /* unit vectors; a token is the number of one */
-#define PROBE_HAY      1024 /* a haystack's codes start here where probe_draw gives a task its own */
+#define PROBE_HAY      1024 /* a haystack's codes start here where probe_draw gives one */
 #define PROBE_CODE     64   /* their dimensions, and head_dim */
 #define PROBE_EVIDENCE 8    /* positions that one answer may need */
 

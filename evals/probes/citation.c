@@ -76,7 +76,7 @@ static att_status ask(probe_circuit *c, att_rng *rng, int64_t g, const int64_t *
 /* One context.  Codes 0..15 turn a fact's key from that of the fact before, 16..31 are values. */
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
 {
-    int64_t code[CODES], at[DOCUMENTS], says[DOCUMENTS];
+    int64_t code[CODES], at[DOCUMENTS], says[DOCUMENTS] = {0};
 
     for (int64_t i = 0; i < CODES; i++)
         code[i] = i;

@@ -29,8 +29,8 @@ typedef struct probe_task {
     const char *exposes; /* the failure, in a few words */
     int64_t facts;       /* a context, unless the case says otherwise */
     int64_t longest;     /* most tokens that it is asked at; 0 = any */
-    bool theory; /* whoever sees all evidence answers right, and nobody else: the closed form
-                  * holds item by item */
+    bool theory;  /* whoever sees all evidence answers right, and nobody else: the closed form
+                   * holds item by item */
     bool diffuse; /* with theory: an answer that is seen may have less than half of the weight */
     /* Lays out the contexts and the (first) questions; c has contexts 0, len, facts and code set,
      * all else 0.  UNSUPPORTED with why: this length or number of facts makes no sense. */

@@ -117,8 +117,9 @@ static void probes_of_the_suite_are_left_out(void)
 {
     cJSON *json = NULL;
 
-    write_suite(CAUSAL ", {\"measure\": \"probe.needle\", \"kernels\": [\"*\"], \"params\": {\"len\": "
-                       "[256]}, \"seeds\": [1]}");
+    write_suite(CAUSAL
+                ", {\"measure\": \"probe.needle\", \"kernels\": [\"*\"], \"params\": {\"len\": "
+                "[256]}, \"seeds\": [1]}");
     CU_ASSERT_EQUAL(zoo("--json --kernel zoo:causal_top_left --kernel flash_f32", &json),
                     ATT_EXIT_PASS);
     CU_ASSERT_EQUAL(number(json, "clean_cases"), 2);
