@@ -121,7 +121,7 @@ static int64_t found(const probe_circuit *c, const probe_question *a, const floa
         const float weight = row[word[r]];
         int64_t above = 0;
         for (int64_t w = 0; w < WORDS_KNOWN; w++)
-            above += !(row[w] <= weight) || (row[w] == weight && w < word[r]);
+            above += !(row[w] <= weight) || (w < word[r] && row[w] == weight);
         right += above < top;
     }
     return right;
