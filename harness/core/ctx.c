@@ -353,6 +353,7 @@ bool att_record_identify(att_record *r, const att_case *c)
     r->id = strdup(c->id);
     r->measure = strdup(c->measure);
     r->kernel = strdup(c->variant->text);
+    r->family = strdup(k->family);
     r->params = strdup(c->all_params);
     r->seed = c->seed;
     r->class_ = k->class_;
@@ -361,7 +362,7 @@ bool att_record_identify(att_record *r, const att_case *c)
     for (size_t i = 1; i < c->variant->parts; i++) /* a plan promises what its loosest part does */
         if (c->variant->part[i].kernel->class_ > r->class_)
             r->class_ = c->variant->part[i].kernel->class_;
-    return r->line && r->id && r->measure && r->kernel && r->params;
+    return r->line && r->id && r->measure && r->kernel && r->family && r->params;
 }
 
 static att_outcome outcome_of(att_status status)

@@ -89,6 +89,7 @@ void att_record_clear(att_record *r)
     free(r->id);
     free(r->measure);
     free(r->kernel);
+    free(r->family);
     free(r->params);
     free(r->reason);
     free(r->smallest);
@@ -265,6 +266,7 @@ void att_record_print(const att_record *r, FILE *f)
     text(f, &any, "class", att_name_at(&att_names_class, r->class_));
     print_diagnoses(r, f, &any);
     text(f, &any, "eval", r->measure ? r->measure : "");
+    text(f, &any, "family", r->family);
     text(f, &any, "id", r->id ? r->id : "");
     if (r->n_items) {
         key(f, &any, "items");

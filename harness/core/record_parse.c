@@ -209,6 +209,7 @@ static att_status parse_scalars(const cJSON *object, att_record *r, const place 
     if ((st = text(object, "id", true, &r->id, at)) ||
         (st = text(object, "eval", true, &r->measure, at)) ||
         (st = text(object, "kernel", true, &r->kernel, at)) ||
+        (st = text(object, "family", false, &r->family, at)) ||
         (st = text(object, "params", false, &r->params, at)) ||
         (st = text(object, "reason", false, &r->reason, at)) ||
         (st = text(object, "smallest", false, &r->smallest, at)) ||

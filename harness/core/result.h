@@ -58,6 +58,7 @@ typedef struct att_record {
     char *id;      /* without */
     char *measure; /* "lm.needle" */
     char *kernel;  /* canonical, with parameters */
+    char *family;  /* of the kernel: "sparse", "control" ... */
     char *params;  /* all parameters of the eval, defaults written out */
     uint64_t seed;
     int32_t class_; /* att_class of the kernel */

@@ -191,6 +191,7 @@ static void controls_keep_what_they_say(void)
     pattern_holds("last_k", (att_value[]){{.i = 6}}, in_last);
     pattern_holds("sink_only", (att_value[]){{.i = 3}}, at_sinks);
     pattern_holds("random", (att_value[]){{.i = 9}, {.i = 1}}, NULL);
+    pattern_holds("top_one", NULL, NULL);
 }
 
 static void topk_output_is_exact_on_its_own_pairs(void)
@@ -201,13 +202,13 @@ static void topk_output_is_exact_on_its_own_pairs(void)
 }
 
 /* As many as asked for (or all), and none left out that scores more than the bound above one kept.
- */
+ * The control top_one is the case of one. */
 static void topk_keeps_the_k_best(void)
 {
-    static const int64_t budget[] = {1, 3, 10, 64};
-    const att_kernel *k = try_kernel("topk");
+    static const int64_t budget[] = {1, 3, 10, 64, 1};
     for (int c = 0; c < N_SPECS; c++)
-        for (int n = 0; n < 4; n++) {
+        for (int n = 0; n < 5; n++) {
+            const att_kernel *k = try_kernel(n < 4 ? "topk" : "top_one");
             const att_value v[] = {{.i = budget[n]}};
             try_problem t;
             att_host host;

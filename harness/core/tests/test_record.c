@@ -54,6 +54,7 @@ static att_record random_record(att_rng *rng)
     att_record r = {.id = strdup("lm.needle plugin:'./it'\\''s.so'#k n=3"),
                     .measure = strdup("lm.needle"),
                     .kernel = strdup("plugin:'./it s.so'#k"),
+                    .family = maybe(rng, "control"),
                     .params = maybe(rng, "n=3"),
                     .reason = maybe(rng, "a \"quoted\"\n\tline \xc3\xa9"),
                     .smallest = maybe(rng, "parity naive_blas seed=3"),
@@ -125,7 +126,7 @@ static void what_is_printed_parses_to_the_same(void)
         CU_ASSERT(a.peak_bytes == b.peak_bytes && a.seconds == b.seconds);
         CU_ASSERT(a.kernel_seconds == b.kernel_seconds && a.oracle_seconds == b.oracle_seconds);
         CU_ASSERT(same_real(a.chance, b.chance) && same_text(a.reason, b.reason));
-        CU_ASSERT(same_text(a.smallest, b.smallest));
+        CU_ASSERT(same_text(a.smallest, b.smallest) && same_text(a.family, b.family));
         CU_ASSERT(same_text(a.id, b.id) && same_text(a.kernel, b.kernel));
         CU_ASSERT(same_text(a.params, b.params) && same_text(a.measure, b.measure));
         CU_ASSERT_FATAL(a.n_metrics == b.n_metrics && a.n_items == b.n_items &&
