@@ -89,6 +89,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
 
 const probe_task probe_task_mqar = {.name = "mqar",
                                     .exposes = "state capacity, window reach",
+                                    .spares = "first_k top_one",
                                     .facts = 16,
                                     .longest = 2048,
                                     .theory = true,

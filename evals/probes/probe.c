@@ -203,6 +203,13 @@ static att_status run(att_ctx *x)
     return status == ATT_OK ? measure(x, task, shared) : status;
 }
 
+static att_task_note note(const char *name)
+{
+    const probe_task *task = task_named(name);
+
+    return (att_task_note){task->exposes, task->spares ? task->spares : ""};
+}
+
 static double seconds(const char *task, const att_value *values)
 {
     (void)task;
@@ -329,6 +336,7 @@ static const att_metric_spec metrics[] = {
 const att_eval att_eval_probe = {.name = "probe",
                                  .summary = "does the attention still find what matters",
                                  .tasks = names,
+                                 .note = note,
                                  .params = params,
                                  .metrics = metrics,
                                  .group_by = "len facts hay",

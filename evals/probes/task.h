@@ -27,6 +27,8 @@ typedef struct probe_tally {
 typedef struct probe_task {
     const char *name;
     const char *exposes; /* the failure, in a few words */
+    const char *spares;  /* controls (kernels/controls), space separated, that solve it by rights;
+                          * any other that does is an error of the task.  NULL = none */
     int64_t facts;       /* a context, unless the case says otherwise */
     int64_t longest;     /* most tokens that it is asked at; 0 = any */
     bool theory;  /* whoever sees all evidence answers right, and nobody else: the closed form

@@ -36,11 +36,18 @@ typedef enum att_track {
     ATT_TRACK_COST
 } att_track;
 
+/* What a task is for. */
+typedef struct att_task_note {
+    const char *exposes; /* the failure, in a few words */
+    const char *spares;  /* controls, space separated, that it cannot punish by its nature */
+} att_task_note;
+
 typedef struct att_eval {
     const char *name; /* "parity", "needle", "lm" ... */
     const char *summary;
     const char *const *tasks; /* "lm.needle": task "needle" of eval "lm"; NULL ends, NULL = none */
-    const att_param *params;  /* ends with name == NULL */
+    att_task_note (*note)(const char *task); /* NULL = nothing to say */
+    const att_param *params;                 /* ends with name == NULL */
     const att_metric_spec *metrics;
     const char *group_by; /* parameters, space separated, that make a group beside seed and
                            * (for group_kernel) the kernel; NULL = no sharing */
