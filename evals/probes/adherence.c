@@ -10,7 +10,7 @@ static const double strength[STRENGTHS] = {0.25, 0.5, 0.75}; /* of the prior, by
 
 static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
 {
-    int64_t at[MOST], n = c->facts;
+    int64_t at[MOST], value[MOST], n = c->facts;
 
     if (n < 1 || n > MOST || n > c->len) {
         att_why_set(why, "at most %d facts, and no more than keys", MOST);
@@ -24,12 +24,15 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
     probe_hay(c, rng, 3 * n);
     for (int64_t g = 0; g < c->contexts; g++) {
         probe_places(rng, 0, c->len, n, at);
+        for (int64_t i = 0; i < n; i++)
+            value[i] = n + i;
+        att_rng_shuffle(rng, value, (size_t)n, sizeof *value);
         for (int64_t i = 0; i < n; i++) {
-            probe_put(c, g, at[i], i, n + i);
+            probe_put(c, g, at[i], i, value[i]);
             probe_mark(c, g, at[i], PROBE_MARKS + i, 1);
             probe_question a = {.context = g,
                                 .head = i,
-                                .answer = n + i,
+                                .answer = value[i],
                                 .mark = PROBE_MARKS + i,
                                 .rival = -1,
                                 .evidence = {at[i]},

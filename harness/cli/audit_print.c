@@ -112,10 +112,13 @@ static void print_faults(const att_audit_report *report)
                        "not say so\n",
                        task_of(cell), length, cell->controls[k].kernel,
                        (long long)cell->controls[k].rate.hits, (long long)cell->controls[k].rate.n);
-        if (!cell->chance_holds)
-            printf("%s len=%s: chance is not %.4f: a guess gets %lld of %lld (p = %.1g)\n",
+        if (!cell->chance_holds && cell->above_p < cell->below_p)
+            printf("%s len=%s: chance is above %.4f: a guess gets %lld of %lld (p = %.1g)\n",
                    task_of(cell), length, cell->chance, (long long)cell->guess.hits,
-                   (long long)cell->guess.n, cell->guess_p);
+                   (long long)cell->guess.n, cell->above_p);
+        else if (!cell->chance_holds)
+            printf("%s len=%s: chance is below %.4f: no control gets as much (p = %.1g)\n",
+                   task_of(cell), length, cell->chance, cell->below_p);
     }
 }
 

@@ -3,9 +3,10 @@
  * crippled alike.  A control is punished where the upper end of its interval lies more than a
  * declared gap below the lower end of dense's.
  *
- * Chance is checked by a control that answers at random: with h hits of n (effective) items, both
- * tails P(X >= h) and P(X <= h) at the chance level must not be rarer than the family-wise level
- * over all cells (Bonferroni). */
+ * Chance is what one gets without looking: a control that answers at random must not get more, and
+ * it or some other control must get that much (there may be a constant answer that does better than
+ * a random one).  With h hits of n (effective) items that is P(X >= h) and P(X <= h) at the chance
+ * level, against a family-wise level over all cells (Bonferroni). */
 #include "gate/audit.h"
 
 #include <math.h>
@@ -81,19 +82,28 @@ static bool rate_of(const att_result *result, const att_record *r, att_audit_rat
     return good;
 }
 
-/* Fractions of items are rounded so that both tails come out larger. */
+/* P(X >= hits), or with `misses` P(X <= hits), at the chance level; fractions of items are rounded
+ * so that it comes out larger. */
+static double tail_of(const att_audit_rate *rate, double chance, bool misses)
+{
+    const double n = rate->effective, hits = rate->share * n;
+
+    return att_binomial_tail((int64_t)((misses ? n - hits : hits) + 1e-9), (int64_t)ceil(n - 1e-9),
+                             misses ? 1.0 - chance : chance);
+}
+
 static void check_chance(att_audit_cell *cell)
 {
-    const double n = cell->guess.effective, hits = cell->guess.share * n;
-    const int64_t trials = (int64_t)ceil(n - 1e-9);
-    const double more = att_binomial_tail((int64_t)(hits + 1e-9), trials, cell->chance);
-    const double fewer = att_binomial_tail((int64_t)(n - hits + 1e-9), trials, 1.0 - cell->chance);
-
-    cell->guess_p = fmin(1.0, 2.0 * fmin(more, fewer));
+    if (cell->guess.n == 0)
+        return;
+    cell->above_p = tail_of(&cell->guess, cell->chance, false);
+    cell->below_p = tail_of(&cell->guess, cell->chance, true);
+    for (size_t k = 0; k < cell->n_controls; k++)
+        cell->below_p = fmax(cell->below_p, tail_of(&cell->controls[k].rate, cell->chance, true));
 }
 
 /* Adds the controls of a cell.  false: no memory. */
-static bool add_controls(const att_result *result, const att_record *dense, double gap, ,
+static bool add_controls(const att_result *result, const att_record *dense, double gap,
                          att_audit_cell *cell)
 {
     for (size_t i = 0; i < result->n_records; i++) {
@@ -106,7 +116,6 @@ static bool add_controls(const att_result *result, const att_record *dense, doub
             return false;
         if (is_kernel(r->kernel, ATT_AUDIT_GUESS)) {
             cell->guess = rate;
-            check_chance(cell);
             continue;
         }
         att_audit_control *grown =
@@ -117,6 +126,7 @@ static bool add_controls(const att_result *result, const att_record *dense, doub
         cell->controls[cell->n_controls++] =
             (att_audit_control){r->kernel, rate, rate.hi < cell->dense.lo - gap};
     }
+    check_chance(cell);
     return true;
 }
 
@@ -125,7 +135,8 @@ static bool add_cell(const att_result *result, const att_record *dense, double g
 {
     att_audit_cell *cell = &audit->cells[audit->n++];
 
-    *cell = (att_audit_cell){.measure = dense->measure, .params = params_of(dense), .guess_p = NAN};
+    *cell = (att_audit_cell){
+        .measure = dense->measure, .params = params_of(dense), .above_p = NAN, .below_p = NAN};
     if (!rate_of(result, dense, &cell->dense, &cell->chance))
         return false;
     cell->power = cell->dense.lo > cell->chance;

@@ -37,8 +37,9 @@ typedef struct att_audit_cell {
     att_audit_control *controls;
     size_t n_controls;    /* the guess left out */
     att_audit_rate guess; /* n = 0: none */
-    double guess_p;       /* of what is seen or anything rarer, two-sided, at the chance level */
-    bool chance_holds;    /* or was not checked */
+    double above_p;       /* of so many hits by the guess or more, at the chance level */
+    double below_p;       /* of so few or fewer, by whichever of guess and controls has most */
+    bool chance_holds;    /* neither is too rare, or there was no guess */
 } att_audit_cell;
 
 typedef struct att_audit {

@@ -96,6 +96,20 @@ static void a_chance_level_that_guessing_misses_is_seen_on_either_side(void)
     }
 }
 
+static void a_constant_answer_may_reach_the_chance_that_a_random_one_does_not(void)
+{
+    att_result r = made_result();
+    att_audit audit;
+
+    add(&r, "probe.a", "flash_f32", 1, 64, 0.5);
+    add(&r, "probe.a", "guess", 1, 0, 0.5);
+    add(&r, "probe.a", "sink_only", 1, 32, 0.5);
+    CU_ASSERT_EQUAL_FATAL(att_audit_make(&r, 0.1, &audit, NULL), ATT_OK);
+    CU_ASSERT_TRUE(audit.cells[0].chance_holds);
+    att_audit_drop(&audit);
+    att_result_clear(&r);
+}
+
 static void what_was_not_measured_says_nothing(void)
 {
     att_result r = made_result();
@@ -125,6 +139,7 @@ int main(void)
         TEST(a_task_that_punishes_none_is_blind_and_a_guess_does_not_help),
         TEST(where_dense_guesses_there_is_no_power),
         TEST(a_chance_level_that_guessing_misses_is_seen_on_either_side),
+        TEST(a_constant_answer_may_reach_the_chance_that_a_random_one_does_not),
         TEST(what_was_not_measured_says_nothing),
         CU_TEST_INFO_NULL,
     };
