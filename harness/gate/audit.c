@@ -161,9 +161,11 @@ att_status att_audit_make(const att_result *result, double gap, att_audit *out, 
     }
     for (size_t i = 0; i < audit.n; i++)
         checked += audit.cells[i].guess.n > 0;
-    for (size_t i = 0; i < audit.n; i++)
-        audit.cells[i].chance_holds = !audit.cells[i].guess.n ||
-                                      audit.cells[i].guess_p > ATT_AUDIT_LEVEL / (double)checked;
+    for (size_t i = 0; i < audit.n; i++) {
+        att_audit_cell *cell = &audit.cells[i];
+        cell->chance_holds = !cell->guess.n || fmin(cell->above_p, cell->below_p) >
+                                                   ATT_AUDIT_LEVEL / (2 * (double)checked);
+    }
     *out = audit;
     return ATT_OK;
 }
