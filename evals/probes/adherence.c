@@ -95,6 +95,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_adherence = {.name = "adherence",
                                          .exposes = "prior knowledge against the context",
+                                         .spares = "top_one",
                                          .facts = 8,
                                          .theory = true,
                                          .make = make,

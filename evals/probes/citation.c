@@ -234,6 +234,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_citation = {.name = "citation",
                                         .exposes = "right fact, wrong source",
+                                        .spares = "top_one",
                                         .facts = DOCUMENTS,
                                         .theory = true,
                                         .make = make,

@@ -108,6 +108,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_clusters = {.name = "clusters",
                                         .exposes = "near-synonyms blurred",
+                                        .spares = "top_one",
                                         .facts = MOST,
                                         .theory = true,
                                         .make = make,

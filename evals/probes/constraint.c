@@ -135,6 +135,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_constraint = {.name = "constraint",
                                           .exposes = "constraints lost over turns",
+                                          .spares = "top_one",
                                           .facts = ALL,
                                           .theory = true,
                                           .make = make,

@@ -118,6 +118,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_decoys = {.name = "decoys",
                                       .exposes = "bait inside a document",
+                                      .spares = "top_one",
                                       .facts = MOST,
                                       .theory = true,
                                       .make = make,

@@ -128,6 +128,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_dispersion = {.name = "dispersion",
                                           .exposes = "weights that spread as contexts grow",
+                                          .spares = "top_one",
                                           .facts = LOGITS,
                                           .theory = true,
                                           .diffuse = true,

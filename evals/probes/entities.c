@@ -224,6 +224,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_entities = {.name = "entities",
                                         .exposes = "state of an entity lost between operations",
+                                        .spares = "top_one",
                                         .facts = MOST,
                                         .theory = true,
                                         .make = make,

@@ -43,6 +43,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
 
 const probe_task probe_task_first_tokens = {.name = "first_tokens",
                                             .exposes = "what stands where sinks do",
+                                            .spares = "first_k sink_only top_one",
                                             .facts = FIRST,
                                             .theory = true,
                                             .make = make};

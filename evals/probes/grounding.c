@@ -190,6 +190,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_grounding = {.name = "grounding",
                                          .exposes = "answers without evidence",
+                                         .spares = "top_one",
                                          .facts = 8,
                                          .theory = true,
                                          .make = make,

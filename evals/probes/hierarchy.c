@@ -14,14 +14,15 @@ enum { REFERENCE, ALIGNED, CONFLICT, KINDS, MOST = 8, INSISTS = 2, MOST_LAYOUTS 
 
 #define PRIVILEGE 0.75 /* cosine of an instruction's key and the rule's */
 
-/* Rule i at `at`, and the instruction at `later`.  Codes: rules' keys, what rules say, what
- * instructions say, where instructions' keys turn to; n of each. */
-static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t at, const int64_t *later)
+/* Rule i at `at`, which says `word` of n, and the instruction at `later`.  Codes: rules' keys, what
+ * rules say, what instructions say, where instructions' keys turn to; n of each. */
+static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t word, int64_t at,
+                      const int64_t *later)
 {
-    const int64_t n = c->facts, kind = g % KINDS, value = kind == ALIGNED ? n + i : 2 * n + i;
+    const int64_t n = c->facts, kind = g % KINDS, value = (kind == ALIGNED ? n : 2 * n) + word;
     probe_question a = {.context = g,
                         .head = i,
-                        .answer = n + i,
+                        .answer = n + word,
                         .mark = PROBE_MARKS + i,
                         .rival = kind == CONFLICT ? PROBE_MARKS + n + i : -1,
                         .evidence = {at, later[0], later[1]},
@@ -30,7 +31,7 @@ static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t at, const 
                         .kind = kind,
                         .at = (double)at / (double)c->len};
 
-    probe_put(c, g, at, i, n + i);
+    probe_put(c, g, at, i, n + word);
     probe_mark(c, g, at, PROBE_MARKS + i, 1);
     for (int64_t t = 0; t < INSISTS && kind != REFERENCE; t++) {
         probe_put_near(c, g, later[t], i, 3 * n + i, PRIVILEGE, value);
@@ -58,10 +59,13 @@ static int64_t draw_place(const probe_circuit *c, att_rng *rng, int64_t after, i
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
 {
     const size_t keys = (size_t)(c->len * PROBE_CODE), values = (size_t)(c->len * c->width);
-    int64_t at[MOST * (1 + INSISTS)], later[MOST][INSISTS], n = c->facts;
+    int64_t at[MOST * (1 + INSISTS)], later[MOST][INSISTS], word[MOST], n = c->facts;
     att_status status = ATT_OK;
 
     probe_places(rng, 0, c->len * 3 / 4, c->facts, at);
+    for (int64_t i = 0; i < c->facts; i++)
+        word[i] = i;
+    att_rng_shuffle(rng, word, (size_t)c->facts, sizeof *word);
     for (int64_t i = 0; i < c->facts; i++)
         for (int64_t t = 0; t < INSISTS; t++)
             later[i][t] = draw_place(c, rng, at[i], at, &n);
@@ -70,7 +74,7 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
         memmove(c->v + (size_t)(g + kind) * values, c->v + (size_t)g * values,
                 values * sizeof *c->v);
         for (int64_t i = 0; i < c->facts && status == ATT_OK; i++)
-            status = ask(c, g + kind, i, at[i], later[i]);
+            status = ask(c, g + kind, i, word[i], at[i], later[i]);
     }
     return status;
 }
@@ -141,6 +145,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_hierarchy = {.name = "hierarchy",
                                          .exposes = "a rule overridden by a later instruction",
+                                         .spares = "top_one",
                                          .facts = MOST,
                                          .theory = true,
                                          .make = make,

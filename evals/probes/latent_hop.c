@@ -108,6 +108,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_latent_hop = {.name = "latent_hop",
                                           .exposes = "recall by literal match alone",
+                                          .spares = "top_one",
                                           .facts = 8,
                                           .theory = true,
                                           .make = make,

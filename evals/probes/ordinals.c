@@ -155,6 +155,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_ordinals = {.name = "ordinals",
                                         .exposes = "wrong antecedent: the i-th taken for its next",
+                                        .spares = "top_one",
                                         .facts = MOST,
                                         .theory = true,
                                         .make = make,

@@ -149,6 +149,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_pronouns = {.name = "pronouns",
                                         .exposes = "wrong antecedent: the cue is not followed",
+                                        .spares = "top_one",
                                         .facts = MOST,
                                         .theory = true,
                                         .make = make,

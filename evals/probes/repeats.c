@@ -192,6 +192,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_repeats = {.name = "repeats",
                                        .exposes = "repeats that run together",
+                                       .spares = "uniform",
                                        .facts = PAIRS,
                                        .make = make,
                                        .judge = judge,

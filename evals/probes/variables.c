@@ -134,6 +134,7 @@ static void record(att_ctx *x, const probe_circuit *c, const float *out)
 
 const probe_task probe_task_variables = {.name = "variables",
                                          .exposes = "multi-hop binding lost",
+                                         .spares = "top_one",
                                          .facts = 8,
                                          .theory = true,
                                          .make = make,
