@@ -6,7 +6,7 @@
 
 #include "evals/probes/call_parts.h"
 
-#define STEP  512
+#define STEP  64
 #define ALIGN 64
 
 static int64_t step_of(const probe_circuit *c)

@@ -125,6 +125,7 @@ static void add_masses(const probe_question *a, const float *row, probe_tally *t
     t->first += (double)row[PROBE_FIRST];
     if (a->mark >= 0) {
         t->mass += (double)row[a->mark];
+        t->beside += (double)row[PROBE_ALL] - (double)row[a->mark];
         t->marked++;
     }
     if (a->rival >= 0) {
@@ -222,6 +223,8 @@ void probe_record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
     if (t->marked) {
         att_ctx_record(x, "mass", t->mass / (double)t->marked);
         att_ctx_record(x, "lift", t->mass / (double)t->marked * (double)c->len);
+        if (t->mass > 0 && t->beside > 0)
+            att_ctx_record(x, "signal", log(t->mass / t->beside));
     }
     if (t->rivalled)
         att_ctx_record(x, "rival_mass", t->rival / (double)t->rivalled);

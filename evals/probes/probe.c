@@ -246,6 +246,8 @@ static const att_metric_spec metrics[] = {
     {"mass", "share", ATT_HIGHER, (double)NAN, 0, "weight on the answer's token"},
     {"rival_mass", "share", ATT_LOWER, (double)NAN, 0, "weight on what it may be mistaken for"},
     {"lift", "ratio", ATT_HIGHER, (double)NAN, 0, "mass over that of an even spread"},
+    {"signal", "nats", ATT_HIGHER, (double)NAN, 0,
+     "log of the weight on answers over that on all other tokens"},
     {"first_mass", "share", ATT_NEITHER, (double)NAN, 0, "weight on the first four tokens"},
     {"weights_sum", "ratio", ATT_NEITHER, (double)NAN, 0, "of all keys"},
     {"keys_effective", "keys", ATT_NEITHER, (double)NAN, 0,

@@ -21,6 +21,7 @@ typedef struct probe_tally {
     double reach, nearest; /* distance of the farthest hit (-1 = none) and of the nearest miss */
     int64_t masked, faint, garbled;         /* missed: masked, under-weighted, not decoded */
     double mass, rival, first, all, spread; /* sums over the questions (and marked ones) */
+    double beside;                          /* of the marked: weight on all other tokens */
     int64_t marked, rivalled;
 } probe_tally;
 
