@@ -291,38 +291,72 @@ static att_status each_covered(expansion *x, const cJSON *params, const cJSON *k
     return status;
 }
 
+/* The row for the one measure of x. */
+static att_status each_seed(expansion *x, const cJSON *row, att_why *why)
+{
+    const cJSON *kernels = att_json_get(row, "kernels"), *params = att_json_get(row, "params");
+    const cJSON *seeds = att_json_get(row, "seeds"), *s;
+    att_status status = ATT_OK;
+    att_buf none = {0};
+
+    if (x->filter->evals && !listed(x->filter->evals, x->measure))
+        return ATT_OK;
+    cJSON_ArrayForEach(s, seeds)
+    {
+        if (status != ATT_OK || (x->filter->seed && s != seeds->child))
+            break;
+        x->seed = x->filter->seed ? *x->filter->seed : (uint64_t)s->valuedouble;
+        status = att_json_get(params, "cover")
+                     ? each_covered(x, params, kernels, why)
+                     : each_value(x, params ? params->child : NULL, &none, kernels, why);
+    }
+    return status;
+}
+
+/* "probe.*": the row for every task of the eval. */
+static att_status each_task(expansion *x, const char *measure, const cJSON *row, att_why *why)
+{
+    char name[128], task[160];
+    const size_t length = strcspn(measure, ".");
+
+    if (strcmp(measure + length, ".*") != 0 || length >= sizeof name) {
+        x->measure = measure;
+        return each_seed(x, row, why);
+    }
+    snprintf(name, sizeof name, "%.*s", (int)length, measure);
+    const att_eval *eval = att_registry_eval(x->registry, name, why);
+    att_status status = !eval ? ATT_INVALID : ATT_OK;
+    if (eval && !eval->tasks) {
+        att_why_set(why, "%s has no tasks", name);
+        status = ATT_INVALID;
+    }
+    for (size_t i = 0; status == ATT_OK && eval->tasks[i]; i++) {
+        snprintf(task, sizeof task, "%s.%s", name, eval->tasks[i]);
+        x->measure = task;
+        status = each_seed(x, row, why);
+    }
+    return status;
+}
+
 static att_status suite_row(att_run_plan *plan, att_registry *r, const cJSON *row,
                             const cJSON *by_name, const att_plan_filter *filter, att_why *why)
 {
-    const cJSON *kernels = att_json_get(row, "kernels"), *params = att_json_get(row, "params");
-    const cJSON *seeds = att_json_get(row, "seeds"), *required = att_json_get(row, "required"), *s;
     expansion x = {.plan = plan,
                    .registry = r,
                    .filter = filter,
                    .by_name = by_name,
-                   .required = !cJSON_IsFalse(required)};
+                   .required = !cJSON_IsFalse(att_json_get(row, "required"))};
+    const char *measure = NULL;
     double budget = 0;
-    att_buf none = {0};
 
-    if (!att_json_text(row, "measure", &x.measure) || !cJSON_IsArray(kernels) ||
-        !cJSON_IsArray(seeds)) {
+    if (!att_json_text(row, "measure", &measure) || !cJSON_IsArray(att_json_get(row, "kernels")) ||
+        !cJSON_IsArray(att_json_get(row, "seeds"))) {
         att_why_set(why, "measure (text), kernels (list) and seeds (list) are required");
         return ATT_CORRUPT;
     }
-    if (filter->evals && !listed(filter->evals, x.measure))
-        return ATT_OK;
     att_json_real(row, "budget", &budget);
     att_status status = add_row(plan, budget, why);
-    cJSON_ArrayForEach(s, seeds)
-    {
-        if (status != ATT_OK || (filter->seed && s != seeds->child))
-            break;
-        x.seed = filter->seed ? *filter->seed : (uint64_t)s->valuedouble;
-        status = att_json_get(params, "cover")
-                     ? each_covered(&x, params, kernels, why)
-                     : each_value(&x, params ? params->child : NULL, &none, kernels, why);
-    }
-    return status;
+    return status == ATT_OK ? each_task(&x, measure, row, why) : status;
 }
 
 att_status att_plan_add_suite(att_run_plan *plan, att_registry *r, const char *path,

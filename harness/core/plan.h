@@ -40,7 +40,8 @@ att_status att_plan_add_line(att_run_plan *plan, att_registry *r, const char *li
  * the beginning of a line are passed over.  IO, or what att_plan_add_line says, with file and line.
  */
 att_status att_plan_add_list(att_run_plan *plan, att_registry *r, const char *path, att_why *why);
-/* A suite (an array of rows in a JSON file).  Its `by_name`, a list of names or globs, holds
+/* A suite (an array of rows in a JSON file; the measure "probe.*" stands for all tasks of probe).
+ * Its `by_name`, a list of names or globs, holds
  * kernels that "*" does not stand for: rows name them, or the filter.  CORRUPT or INVALID names
  * file, row and what is wrong. */
 att_status att_plan_add_suite(att_run_plan *plan, att_registry *r, const char *path,

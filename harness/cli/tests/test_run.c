@@ -178,14 +178,9 @@ static void repro_names_the_fault_of_a_known_bug(void)
     CU_ASSERT_EQUAL(WEXITSTATUS(status), ATT_EXIT_FAIL);
 }
 
-/* Cases of a suite that keeps naive_blas apart, planned with these options. */
-static long planned(const char *options)
+/* Lines of a dry run of a suite that hold a text. */
+static long planned_of(const char *suite, const char *options, const char *text)
 {
-    static const char suite[] =
-        "{\"schema_version\": 1, \"name\": \"apart\", \"by_name\": [\"naive_*\"], \"rows\": ["
-        "{\"measure\": \"parity\", \"kernels\": [\"*\"], \"params\": {}, \"seeds\": [1]}, "
-        "{\"measure\": \"parity\", \"kernels\": [\"naive_blas\"], \"params\": {\"sk\": [9]}, "
-        "\"seeds\": [1]}]}";
     char command[3 * PATH_MAX], path[] = "/tmp/att_suite_XXXXXX";
     long lines = 0;
     int file = mkstemp(path);
@@ -195,8 +190,8 @@ static long planned(const char *options)
     CU_ASSERT_EQUAL(write(file, suite, strlen(suite)), (ssize_t)strlen(suite));
     close(file);
     snprintf(command, sizeof command,
-             "'%s/attest' run --suite '%s' --dry-run --quiet %s | grep -c 'parity naive_blas'",
-             room, path, options);
+             "'%s/attest' run --suite '%s' --dry-run --quiet %s 2>&1 | grep -c '%s'", room, path,
+             options, text);
     FILE *out = popen(command, "r");
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     CU_ASSERT_EQUAL(fscanf(out, "%ld", &lines), 1);
@@ -205,12 +200,36 @@ static long planned(const char *options)
     return lines;
 }
 
+/* Cases of a suite that keeps naive_blas apart, planned with these options. */
+static long planned(const char *options)
+{
+    static const char suite[] =
+        "{\"schema_version\": 1, \"name\": \"apart\", \"by_name\": [\"naive_*\"], \"rows\": ["
+        "{\"measure\": \"parity\", \"kernels\": [\"*\"], \"params\": {}, \"seeds\": [1]}, "
+        "{\"measure\": \"parity\", \"kernels\": [\"naive_blas\"], \"params\": {\"sk\": [9]}, "
+        "\"seeds\": [1]}]}";
+
+    return planned_of(suite, options, "parity naive_blas");
+}
+
 static void kernels_kept_by_name_run_where_a_row_or_the_command_names_them(void)
 {
     CU_ASSERT_EQUAL(planned(""), 1);
     CU_ASSERT_EQUAL(planned("--kernel '*'"), 1);
     CU_ASSERT_EQUAL(planned("--kernel 'naive*'"), 2);
     CU_ASSERT_EQUAL(planned("--kernel naive_blas"), 2);
+}
+
+#define ROW(measure)                                                                               \
+    "{\"schema_version\": 1, \"name\": \"all\", \"rows\": [{\"measure\": \"" measure               \
+    "\", \"kernels\": [\"flash_f32\"], \"seeds\": [1]}]}"
+
+static void a_star_stands_for_every_task_of_an_eval(void)
+{
+    CU_ASSERT_EQUAL(planned_of(ROW("probe.*"), "", "probe\\.needle flash_f32"), 1);
+    CU_ASSERT_EQUAL(planned_of(ROW("probe.*"), "", "probe\\.citation flash_f32"), 1);
+    CU_ASSERT_EQUAL(planned_of(ROW("probe.*"), "--eval probe.needle", "probe\\."), 1);
+    CU_ASSERT_EQUAL(planned_of(ROW("parity.*"), "", "rows.0.: parity has no tasks"), 1);
 }
 
 int main(void)
@@ -228,6 +247,7 @@ int main(void)
         {"repro_names_the_fault_of_a_known_bug", repro_names_the_fault_of_a_known_bug},
         {"kernels_kept_by_name_run_where_a_row_or_the_command_names_them",
          kernels_kept_by_name_run_where_a_row_or_the_command_names_them},
+        {"a_star_stands_for_every_task_of_an_eval", a_star_stands_for_every_task_of_an_eval},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("run", tests);
