@@ -29,7 +29,7 @@ double att_mcnemar_worse(int64_t losses, int64_t wins);
 double att_mcnemar_contexts(const double *x, size_t n);
 
 /* One-sided paired sign-flip test of mean(x) < 0: exact for n <= 16, else `draws` random flips of
- * stream (seed, "signflip"). */
+ * stream (seed, "signflip").  NAN: no memory, or an x that is not finite. */
 double att_signflip_less(const double *x, size_t n, uint64_t seed, size_t draws);
 
 /* Confidence interval of the mean of n cluster means (Student t). n < 2 gives [-inf, inf]. */
