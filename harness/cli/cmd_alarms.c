@@ -9,11 +9,16 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "gate/compare.h"
+#include "gate/independence.h"
 #include "trial_pool.h"
+
+#define SHUFFLES 19999
+#define TIED     1e-4 /* p from which on contexts of a case are called dependent */
 
 static const att_option table[] = {ATT_TRIAL_OPTIONS, {.name = NULL}};
 
@@ -27,6 +32,17 @@ typedef struct counter {
     bool (*alarm)(const att_comparison *c, double level);
     int64_t alarms, n;
 } counter;
+
+/* What is printed. */
+typedef struct report {
+    const att_trial_options *o;
+    const char *kernel;
+    const att_trial_pool *pool;
+    const att_result *last;  /* of the last trial */
+    att_independence *cases; /* a task of the pool each */
+    counter *counters;
+    size_t n;
+} report;
 
 static bool called_worse(const att_comparison *c, double level)
 {
@@ -98,28 +114,42 @@ static bool is_loud(const counter *k)
     return !(interval_of(k).lo <= k->level);
 }
 
-/* What was dealt in the last trial: how much there was to find. */
-static void put_task(const att_trial_task *t, const att_comparison *c, bool json)
+static bool is_tied(const att_independence *cases)
+{
+    return cases->p <= TIED;
+}
+
+/* What was dealt in the last trial: how much there was to find, and whether contexts are what may
+ * be counted. */
+static void put_task(const att_trial_task *t, const att_independence *cases,
+                     const att_comparison *c, bool json)
 {
     double right = (double)t->hits / (double)t->items;
     double each = (double)t->items / (double)t->contexts;
     double differ = c->n > 0 ? (double)(c->wins + c->losses) / (double)c->n : 0;
 
-    if (json)
-        printf("{\"accuracy\":%.17g,\"differ\":%.17g,\"items\":%" PRId64
-               ",\"items_a_context\":%.17g,\"task\":\"%s\"}",
-               right, differ, c->n, each, c->measure);
+    if (json) {
+        printf("{\"accuracy\":%.17g,\"case_p\":%.17g,\"case_ratio\":", right, cases->p);
+        isnan(cases->ratio) ? (void)fputs("null", stdout) : att_json_put_real(stdout, cases->ratio);
+        printf(",\"differ\":%.17g,\"items\":%" PRId64 ",\"items_a_context\":%.17g,\"task\":\"%s\"}",
+               differ, c->n, each, c->measure);
+        return;
+    }
+    printf("%-24s %9.3f %8" PRId64 " %15.3g %8.3f", c->measure, right, c->n, each, differ);
+    if (isnan(cases->ratio))
+        printf(" %7s\n", "-");
     else
-        printf("%-24s %9.3f %8" PRId64 " %15.3g %8.3f\n", c->measure, right, c->n, each, differ);
+        printf(" %7.2f  p %.2g%s\n", cases->ratio, cases->p,
+               is_tied(cases) ? "  CONTEXTS OF A CASE ARE NOT INDEPENDENT" : "");
 }
 
-static void put_tasks(const att_trial_pool *pool, const att_result *last, bool json)
+static void put_tasks(const report *r, bool json)
 {
-    for (size_t i = 0; i < last->n_comparisons; i++)
-        for (size_t k = 0; k < pool->n; k++)
-            if (strcmp(pool->tasks[k].measure, last->comparisons[i].measure) == 0) {
+    for (size_t i = 0; i < r->last->n_comparisons; i++)
+        for (size_t k = 0; k < r->pool->n; k++)
+            if (strcmp(r->pool->tasks[k].measure, r->last->comparisons[i].measure) == 0) {
                 fputs(!json ? "" : i ? ",\n" : "\n", stdout);
-                put_task(&pool->tasks[k], &last->comparisons[i], json);
+                put_task(&r->pool->tasks[k], &r->cases[k], &r->last->comparisons[i], json);
             }
 }
 
@@ -137,36 +167,59 @@ static void put_counter(const counter *k, bool json)
                k->n, share, ci.lo, ci.hi, k->level, is_loud(k) ? "  TOO MANY" : "");
 }
 
-static void print_json(const att_trial_options *o, const char *kernel, const att_trial_pool *pool,
-                       const att_result *last, const counter *counters, size_t n)
+static void print_json(const report *r)
 {
     fputs("{\"alarms\":[", stdout);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         fputs(i ? ",\n" : "\n", stdout);
-        put_counter(&counters[i], true);
+        put_counter(&r->counters[i], true);
     }
     fputs("\n],\"kernel\":", stdout);
-    att_json_put_text(stdout, kernel);
+    att_json_put_text(stdout, r->kernel);
     fputs(",\"tasks\":[", stdout);
-    put_tasks(pool, last, true);
-    printf("\n],\"trials\":%" PRId64 "}\n", o->trials);
+    put_tasks(r, true);
+    printf("\n],\"trials\":%" PRId64 "}\n", r->o->trials);
 }
 
-static void print(const att_trial_options *o, const char *kernel, const att_trial_pool *pool,
-                  const att_result *last, const counter *counters, size_t n)
+static void print_text(const report *r)
 {
-    if (o->json) {
-        print_json(o, kernel, pool, last, counters, n);
-        return;
-    }
     printf("%s against itself, %" PRId64 " comparisons, the items of %" PRId64
-           " seeds dealt in pairs\n%-24s %9s %8s %15s %8s\n",
-           kernel, o->trials, o->seeds, "task", "accuracy", "items", "items a context", "differ");
-    put_tasks(pool, last, false);
-    printf("\n%-40s %7s %8s  %-23s %8s\n", "false alarms", "alarms", "of", "share [99 %]",
-           "at most");
-    for (size_t i = 0; i < n; i++)
-        put_counter(&counters[i], false);
+           " seeds dealt in pairs\n%-24s %9s %8s %15s %8s %7s\n",
+           r->kernel, r->o->trials, r->o->seeds, "task", "accuracy", "items", "items a context",
+           "differ", "cases");
+    put_tasks(r, false);
+    printf("cases: variance of a case's hits over that of contexts on their own; p: of so large a "
+           "one\n\n%-40s %7s %8s  %-23s %8s\n",
+           "false alarms", "alarms", "of", "share [99 %]", "at most");
+    for (size_t i = 0; i < r->n; i++)
+        put_counter(&r->counters[i], false);
+}
+
+/* Whether the contexts of a case are independent, a task each. */
+static att_status look_at_cases(report *r)
+{
+    const att_rng root = att_rng_make((uint64_t)r->o->seed, "cases");
+    att_status status = ATT_OK;
+
+    r->cases = calloc(r->pool->n + 1, sizeof *r->cases);
+    if (!r->cases)
+        return ATT_NO_MEMORY;
+    for (size_t i = 0; i < r->pool->n && status == ATT_OK; i++) {
+        att_rng rng = att_rng_split(&root, i);
+        status = att_independence_of(&r->pool->tasks[i], SHUFFLES, &rng, &r->cases[i]);
+    }
+    return status;
+}
+
+static int exit_of(const report *r)
+{
+    int code = ATT_EXIT_PASS;
+
+    for (size_t i = 0; i < r->n; i++)
+        code = is_loud(&r->counters[i]) ? ATT_EXIT_FAIL : code;
+    for (size_t i = 0; i < r->pool->n; i++)
+        code = is_tied(&r->cases[i]) ? ATT_EXIT_FAIL : code;
+    return code;
 }
 
 static int rehearse(const att_trial_options *o, const char *kernel, const att_trial_pool *pool)
@@ -183,24 +236,23 @@ static int rehearse(const att_trial_options *o, const char *kernel, const att_tr
          0, 0},
         {"margin of 0.02 violated, of one task", (1 - ATT_COMPARE_CONFIDENCE) / 2, false, violates,
          0, 0}};
-    const size_t n = sizeof counters / sizeof *counters;
+    report r = {o, kernel, pool, NULL, NULL, counters, sizeof counters / sizeof *counters};
     const att_rng root = att_rng_make((uint64_t)o->seed, "alarms");
-    int code = ATT_EXIT_PASS;
+    att_status status = look_at_cases(&r);
 
-    for (int64_t t = 0; t < o->trials; t++) {
+    for (int64_t t = 0; t < o->trials && status == ATT_OK; t++) {
         att_rng rng = att_rng_split(&root, (uint64_t)t);
         att_trial trial = {0};
-        att_status status = att_trial_same(pool, &rng, &trial);
-        for (size_t i = 0; i < n && status == ATT_OK; i++)
+        status = att_trial_same(pool, &rng, &trial);
+        for (size_t i = 0; i < r.n && status == ATT_OK; i++)
             count(&counters[i], &trial.result);
+        r.last = &trial.result;
         if (status == ATT_OK && t + 1 == o->trials)
-            print(o, kernel, pool, &trial.result, counters, n);
+            (o->json ? print_json : print_text)(&r);
         att_trial_drop(&trial);
-        if (status != ATT_OK)
-            return att_exit_of(status);
     }
-    for (size_t i = 0; i < n; i++)
-        code = is_loud(&counters[i]) ? ATT_EXIT_FAIL : code;
+    int code = status == ATT_OK ? exit_of(&r) : att_exit_of(status);
+    free(r.cases);
     return code;
 }
 

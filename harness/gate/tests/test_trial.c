@@ -4,6 +4,7 @@
 #include "base/stats.h"
 #include "base/tests/suite.h"
 #include "gate/compare.h"
+#include "gate/independence.h"
 #include "gate/trial.h"
 #include "made.h"
 
@@ -150,6 +151,32 @@ static void a_planted_loss_is_found_with_the_power_at_the_number_of_items_it_nee
     att_result_clear(&r);
 }
 
+/* Contexts drawn apart, and contexts of a case that are copies of one another. */
+static void contexts_of_a_case_that_fall_together_are_seen(void)
+{
+    att_result r = pool_of(true);
+    att_trial_pool pool = made_pool(&r);
+    att_rng rng = att_rng_make(2, "cases");
+    att_independence apart, alike;
+
+    CU_ASSERT_EQUAL(att_independence_of(&pool.tasks[0], 999, &rng, &apart), ATT_OK);
+    CU_ASSERT_TRUE(apart.p > 0.01);
+    CU_ASSERT_TRUE(apart.ratio > 0.4 && apart.ratio < 2);
+    for (size_t i = 0; i < r.n_records; i++)
+        for (size_t k = 4; k < 24; k++)
+            r.records[i].items[k].hit = r.records[i].items[k % 4].hit;
+    CU_ASSERT_EQUAL(att_independence_of(&pool.tasks[0], 999, &rng, &alike), ATT_OK);
+    CU_ASSERT_EQUAL(alike.p, 0.001);
+    CU_ASSERT_DOUBLE_EQUAL(alike.ratio, 6, 1e-9);
+    for (size_t i = 0; i < r.n_records; i++)
+        for (size_t k = 0; k < 24; k++)
+            r.records[i].items[k].hit = 1;
+    CU_ASSERT_EQUAL(att_independence_of(&pool.tasks[0], 999, &rng, &alike), ATT_OK);
+    CU_ASSERT_TRUE(isnan(alike.ratio) && alike.p == 1);
+    att_trial_pool_drop(&pool);
+    att_result_clear(&r);
+}
+
 static void what_leaves_no_room_for_a_loss_is_refused(void)
 {
     att_result r = pool_of(false);
@@ -175,6 +202,8 @@ int main(void)
          the_test_over_contexts_keeps_its_level_and_that_over_items_does_not},
         {"a planted loss is found with the power at the number of items it needs",
          a_planted_loss_is_found_with_the_power_at_the_number_of_items_it_needs},
+        {"contexts of a case that fall together are seen",
+         contexts_of_a_case_that_fall_together_are_seen},
         {"what leaves no room for a loss is refused", what_leaves_no_room_for_a_loss_is_refused},
         CU_TEST_INFO_NULL};
 
