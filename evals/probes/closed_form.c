@@ -122,3 +122,11 @@ int closed_form_sees(const att_variant_part *part, closed_pair pair)
             return forms[i].sees(part, pair);
     return part->kernel->class_ == ATT_EXACT ? 1 : -1;
 }
+
+bool closed_form_of_best(const att_variant_part *part)
+{
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (strcmp(forms[i].kernel, part->kernel->name) == 0)
+            return forms[i].sees == all;
+    return false;
+}

@@ -29,7 +29,9 @@ static double chance(const probe_circuit *c)
 const probe_task probe_task_common_words = {.name = "common_words",
                                             .exposes = "diffuse aggregation",
                                             .facts = COMMON,
+                                            .theory = true,
                                             .make = make,
                                             .chance = chance,
                                             .judge = words_judge,
+                                            .predict = words_predict,
                                             .record = words_record};

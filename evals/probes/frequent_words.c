@@ -27,7 +27,9 @@ static double chance(const probe_circuit *c)
 const probe_task probe_task_frequent_words = {.name = "frequent_words",
                                               .exposes = "diffuse aggregation, long-tailed",
                                               .facts = TOP,
+                                              .theory = true,
                                               .make = make,
                                               .chance = chance,
                                               .judge = words_judge,
+                                              .predict = words_predict,
                                               .record = words_record};

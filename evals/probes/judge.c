@@ -6,8 +6,8 @@
 #include <math.h>
 
 #include "base/stats.h"
-#include "evals/probes/call.h"
 #include "evals/probes/closed_form.h"
+#include "evals/probes/diagnose.h"
 
 #define COVERED (INT64_C(1) << 18) /* pairs looked at, about */
 
@@ -40,31 +40,28 @@ probe_outcome probe_answer(const probe_task *task, const probe_circuit *c, int64
     return task->judge ? task->judge(c, i, out) : decode(c, a, answer_row(task, c, a, out));
 }
 
-/* By the closed form; window: what the call leaves, -1 = all. */
-static int sees_key(const att_variant_part *part, const probe_circuit *c, const probe_question *a,
-                    int64_t window, int64_t key)
+int probe_sees(probe_eye eye, const probe_circuit *c, const probe_question *a, int64_t key)
 {
     const int64_t at = probe_position(c, a);
     const int seen =
-        closed_form_sees(part, (closed_pair){a->context * c->heads + a->head, at, key});
+        closed_form_sees(eye.part, (closed_pair){a->context * c->heads + a->head, at, key});
 
-    return seen == 1 && window >= 0 && at - key > window ? 0 : seen;
+    return seen == 1 && eye.window >= 0 && at - key > eye.window ? 0 : seen;
 }
 
 /* Does the kernel see the evidence that is needed?  -1: its mask has no closed form. */
-static int sees(const att_variant_part *part, const probe_circuit *c, const probe_question *a,
-                int64_t window)
+static int sees(probe_eye eye, const probe_circuit *c, const probe_question *a)
 {
     int seen = a->n_evidence > 0 ? !a->any : -1;
 
     for (int64_t e = 0; e < a->n_evidence && seen == !a->any; e++)
-        seen = sees_key(part, c, a, window, a->evidence[e]);
+        seen = probe_sees(eye, c, a, a->evidence[e]);
     return seen;
 }
 
 /* The share of its keys that a question sees, by the closed form, over some of the questions: the
  * recall of a needle that may lie anywhere (1 - c at compression c).  NAN: no closed form. */
-static double coverage(const att_variant_part *part, const probe_circuit *c, int64_t window)
+static double coverage(probe_eye eye, const probe_circuit *c)
 {
     const int64_t most = COVERED / c->len + 2, n = c->n_asked < most ? c->n_asked : most;
     double share = 0;
@@ -74,7 +71,7 @@ static double coverage(const att_variant_part *part, const probe_circuit *c, int
         const int64_t keys = probe_position(c, a) + 1;
         int64_t seen = 0;
         for (int64_t j = 0; j < keys; j++) {
-            const int one = sees_key(part, c, a, window, j);
+            const int one = probe_sees(eye, c, a, j);
             if (one < 0)
                 return (double)NAN;
             seen += one;
@@ -140,7 +137,7 @@ static bool contradicts(const probe_task *task, const probe_question *a, const f
 {
     const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
 
-    if (task->hops > 1 || a->n_evidence > 1 || isnan(mass))
+    if (task->predict || task->hops > 1 || a->n_evidence > 1 || isnan(mass))
         return hit != seen;
     return seen ? !(hit && (task->diffuse || mass > 0.5)) : mass != 0;
 }
@@ -158,12 +155,21 @@ static void add_distance(const probe_circuit *c, const probe_question *a, int hi
         t->nearest = fmin(t->nearest, (double)distance);
 }
 
+/* A session may store K and V as it likes: two bits make keys unequal that were equal. */
+static double rounding(const att_variant_part *part, const probe_circuit *c,
+                       const probe_manner *how)
+{
+    const att_kernel *k = part->kernel;
+
+    return k->attend || k->mix ? probe_rounding(part, c, how) : (double)NAN;
+}
+
 /* chosen: what the kernel says that it selects; NULL = not known. */
-void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c, const float *out,
-                 const uint8_t *chosen, probe_tally *t)
+void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c,
+                 const probe_manner *how, const float *out, const uint8_t *chosen, probe_tally *t)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    const int64_t window = probe_window(part, c);
+    const probe_eye eye = {part, probe_window(part, c), rounding(part, c, how)};
     /* at flatter logits than the usual what is seen may be outweighed by the haystack */
     const bool theory = task->theory && probe_match(att_ctx_real(x, "match")) >= probe_match(0);
     const bool own = chosen && theory && probe_hops(task) == 1 && part->kernel->class_ != ATT_OWN;
@@ -172,8 +178,9 @@ void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c, con
         const probe_question *a = &c->asked[i];
         const float *row = answer_row(task, c, a, out);
         const probe_outcome o = probe_answer(task, c, i, out);
-        const int seen = sees(part, c, a, window);
-        const char *why = o.hit ? "" : blame(a, row, seen, t), *note = o.note ? o.note : why;
+        const int seen = task->predict ? task->predict(eye, c, i) : sees(eye, c, a);
+        const char *why = o.hit ? "" : blame(a, row, task->predict ? -1 : seen, t),
+                   *note = o.note ? o.note : why;
         if (theory && seen >= 0) {
             bool wrong = contradicts(task, a, row, seen, o.hit);
             t->known++;
@@ -200,7 +207,7 @@ void probe_record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
     const att_interval ci = att_wilson((double)t->hits, (double)t->n, 0.95);
     const att_problem p = probe_problem(c);
     const att_cost cost = att_cost_of(part->kernel, &p, part->values);
-    const double n = (double)t->n, seen = coverage(part, c, probe_window(part, c));
+    const double n = (double)t->n, seen = coverage((probe_eye){part, probe_window(part, c), 0}, c);
 
     att_ctx_record_n(x, "accuracy", (double)t->hits / n, t->n, ci.lo, ci.hi);
     if (t->known) {

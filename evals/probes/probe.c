@@ -176,7 +176,7 @@ static att_status measure(att_ctx *x, const probe_task *task, const probe_circui
         status = select_keys(x, c, &how, &chosen);
     if (status == ATT_OK) {
         att_ctx_record(x, "chance", task->chance ? task->chance(c) : 1.0 / PROBE_CODES);
-        probe_judge(x, task, c, out, chosen, &t);
+        probe_judge(x, task, c, &how, out, chosen, &t);
         probe_record(x, c, &t);
         if (task->record)
             task->record(x, c, out);

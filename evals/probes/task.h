@@ -25,6 +25,17 @@ typedef struct probe_tally {
     int64_t marked, rivalled;
 } probe_tally;
 
+/* Who is asked, for what theory says of it. */
+typedef struct probe_eye {
+    const att_variant_part *part;
+    int64_t window;  /* see probe_window */
+    double rounding; /* how far it may move an output, as a share of the longest value; NAN: more
+                      * than is declared */
+} probe_eye;
+
+/* Does the closed form show a question this key?  1, 0; -1: it says nothing. */
+int probe_sees(probe_eye eye, const probe_circuit *c, const probe_question *a, int64_t key);
+
 typedef struct probe_task {
     const char *name;
     const char *exposes; /* the failure, in a few words */
@@ -47,6 +58,9 @@ typedef struct probe_task {
     /* Question i answered by out [hops][contexts * heads,rows,width], see probe_hop; NULL: the code
      * nearest to its last attention's is the answer, the margin over the others its score. */
     probe_outcome (*judge)(const probe_circuit *c, int64_t i, const float *out);
+    /* With theory, where the answer follows from many keys: is question i answered right?  1, 0;
+     * -1: theory says nothing.  NULL: whoever sees the evidence is right. */
+    int (*predict)(probe_eye eye, const probe_circuit *c, int64_t i);
     /* Numbers of the task's own, in metrics that probe.c declares; NULL = none. */
     void (*record)(att_ctx *x, const probe_circuit *c, const float *out);
 } probe_task;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evals/probes/closed_form.h"
+
 /* c->own: [contexts,WORDS_LISTS,WORDS_KNOWN] words, a list's most frequent first. */
 static int64_t *words_of(const probe_circuit *c, int64_t context, int64_t list)
 {
@@ -108,6 +110,33 @@ probe_outcome words_judge(const probe_circuit *c, int64_t i, const float *out)
             other = fmax(other, weight);
     }
     return (probe_outcome){.hit = right > other, .score = right - other};
+}
+
+int words_predict(probe_eye eye, const probe_circuit *c, int64_t i)
+{
+    const probe_question *a = &c->asked[i];
+    const int64_t *word = words_of(c, a->context, a->head), top = c->facts;
+    int64_t seen[WORDS_KNOWN] = {0}, least = c->len, most = 0, all = 0;
+
+    if (closed_form_of_best(eye.part))
+        return -1;
+    for (int64_t j = 0; j <= probe_position(c, a); j++) {
+        const float *v = c->v + (a->context * c->len + j) * c->width;
+        if (v[a->mark] != 1)
+            continue;
+        const int one = probe_sees(eye, c, a, j);
+        if (one < 0)
+            return -1;
+        all += one;
+        for (int64_t w = 0; w < WORDS_KNOWN; w++)
+            seen[w] += one && v[w] == 1;
+    }
+    for (int64_t r = 0; r < WORDS_KNOWN; r++) {
+        least = r < top && seen[word[r]] < least ? seen[word[r]] : least;
+        most = r >= top && seen[word[r]] > most ? seen[word[r]] : most;
+    }
+    const double apart = fabs((double)(least - most)) / (double)all; /* NAN: none is seen */
+    return apart > 2 * eye.rounding ? least > most : -1;
 }
 
 /* How many of the heaviest `top` words are wanted ones; words of equal weight come in their own

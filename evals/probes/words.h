@@ -16,6 +16,9 @@ att_status words_make(probe_circuit *c, att_rng *rng, const int64_t *count, att_
 double words_chance(int64_t top);
 /* Right: every wanted word weighs more than every other.  The score is by how much, in weight. */
 probe_outcome words_judge(const probe_circuit *c, int64_t i, const float *out);
+/* Whoever sees every wanted word more often than any other is right, who sees one of them less
+ * often than another is wrong, if rounding does not reach from one to the other. */
+int words_predict(probe_eye eye, const probe_circuit *c, int64_t i);
 /* F1 of the heaviest words, as many as are wanted. */
 void words_record(att_ctx *x, const probe_circuit *c, const float *out);
 

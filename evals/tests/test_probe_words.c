@@ -34,6 +34,35 @@ static void every_control_is_punished_by_lists(void)
     }
 }
 
+static void a_mask_s_answer_follows_from_the_words_that_it_shows(void)
+{
+    static const char *const kernels[] = {"sliding_window{left=100}",
+                                          "sliding_window{left=1900}",
+                                          "sink_window",
+                                          "strided{stride=2,local=500}",
+                                          "block_sparse",
+                                          "bigbird",
+                                          "flash_f32",
+                                          "flash_p8"};
+    static const char *const lengths[] = {"len=256", "len=1000", "len=2048"};
+    double known = 0, right = 0;
+
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++)
+        for (size_t l = 0; l < 3; l++)
+            for (size_t t = 0; t < 2; t++) {
+                att_record r = probe_measure(tasks[t]->name, kernels[k], lengths[l], 4);
+                const double share = probe_metric(&r, "accuracy_predicted");
+                CU_ASSERT_TRUE(isnan(share) || probe_metric(&r, "unexplained") == 0);
+                known += !isnan(share);
+                right += isnan(share) ? 0 : share;
+                att_record_clear(&r);
+            }
+    CU_ASSERT_TRUE(known > 30);
+    CU_ASSERT_TRUE(right > 10 && right < known - 10);
+    /* equal logits: which of them the best are is not in the mask */
+    CU_ASSERT_TRUE(isnan(probe_number("common_words", "topk", "len=2048", "accuracy_predicted")));
+}
+
 static void items_are_the_seed_s(void)
 {
     items_follow_the_seed("common_words");
@@ -133,6 +162,8 @@ int main(void)
         {"the kernels of the house come together", open_house},
         {"dense counts every list right", dense_counts_every_list_right},
         {"every control is punished by lists", every_control_is_punished_by_lists},
+        {"a mask's answer follows from the words that it shows",
+         a_mask_s_answer_follows_from_the_words_that_it_shows},
         {"items are the seed's", items_are_the_seed_s},
         {"a long list has ten words thirty times and the others three times",
          a_long_list_has_ten_words_thirty_times_and_the_others_three_times},
