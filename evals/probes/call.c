@@ -45,7 +45,7 @@ bool probe_selects(const att_kernel *k)
     return k->attend || k->mix ? k->attend && k->select : session;
 }
 
-/* K is multiplied in place and back by a power of two, which is exact. */
+/* K is multiplied in place and divided back: exact for powers of two, which the fits are. */
 static att_status attend(const probe_asking *a, probe_wanted w)
 {
     const int64_t n = a->c->contexts * a->c->len * PROBE_CODE;
@@ -60,14 +60,16 @@ static att_status attend(const probe_asking *a, probe_wanted w)
 }
 
 /* Softmax, unless the kernel is a rule of the linear family. */
-static probe_fit fit_of(const att_kernel *k, int32_t rule, double match)
+static probe_fit fit_of(const att_kernel *k, int32_t rule, const probe_manner *how)
 {
     probe_fit f = {SHARP * 8, 1};
 
     if (rule >= 0 && !(k->attend && k->class_ != ATT_OWN))
         f = fits[rule];
-    if (match > 0)
-        f.q = (float)(8 * match / (double)f.k);
+    if (how->norm > 0)
+        f.k = (float)how->norm;
+    if (how->match > 0)
+        f.q = (float)((rule == ATT_RULE_SSD ? 1 : 8) * how->match / (double)f.k);
     return f;
 }
 
@@ -97,7 +99,7 @@ static att_status ask_in_manner(att_ctx *x, const att_variant_part *part, const 
                             .part = part,
                             .c = c,
                             .q = q,
-                            .fit = fit_of(part->kernel, rule, how->match),
+                            .fit = fit_of(part->kernel, rule, how),
                             .store = how->store ? how->store : "auto",
                             .held = how->held};
 

@@ -24,6 +24,7 @@ void probe_held_drop(probe_held *held);
 /* How a circuit is asked. */
 typedef struct probe_manner {
     double match;      /* the logit of a query that meets its own key; 0 = what suits the kernel */
+    double norm;       /* of every key; 0 = what suits the kernel */
     const char *store; /* a word of PROBE_STORES; NULL = auto */
     probe_held *held; /* by the calls before, of the same kernel on the same circuit; NULL = none */
 } probe_manner;

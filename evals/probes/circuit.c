@@ -139,8 +139,18 @@ void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t col
     c->v[(context * c->len + at) * c->width + column] = value;
 }
 
-/* Rank r of n words with probability near 1 / ((r + 1) ln(n + 1)): exp of a uniform logarithm.
- */
+void probe_narrow(float *vector, int64_t n, int64_t dims)
+{
+    for (int64_t i = 0; i < n && dims < PROBE_CODE; i++, vector += PROBE_CODE) {
+        double size = 0;
+        for (int64_t d = 0; d < dims; d++)
+            size += (double)vector[d] * (double)vector[d];
+        for (int64_t d = 0; d < PROBE_CODE; d++)
+            vector[d] = d < dims && size > 0 ? (float)((double)vector[d] / sqrt(size)) : 0;
+    }
+}
+
+/* Rank r of n words with probability near 1 / ((r + 1) ln(n + 1)): exp of a uniform logarithm. */
 static int64_t zipf(att_rng *rng, int64_t n)
 {
     int64_t r = (int64_t)exp(att_rng_unit(rng) * log((double)(n + 1))) - 1;
@@ -148,22 +158,35 @@ static int64_t zipf(att_rng *rng, int64_t n)
     return r < n ? r : n - 1;
 }
 
-void probe_hay(const probe_circuit *c, att_rng *rng, int64_t first)
+void probe_hay_of(const probe_circuit *c, att_rng *rng, int64_t context, int64_t first,
+                  const int64_t *order)
 {
     const int64_t n = PROBE_CODES - first;
-    const char how = c->haystack ? *c->haystack : 'n';
-    const bool prose = how == 'p', needles = c->haystack && strcmp(c->haystack, "needles") == 0;
+    const char *how = c->haystack ? c->haystack : "noise";
+    const bool prose = strcmp(how, "prose") == 0, needles = strcmp(how, "needles") == 0;
+    int64_t start = (int64_t)att_rng_below(rng, (uint64_t)n);
 
-    for (int64_t g = 0; g < c->contexts; g++) {
-        int64_t start = (int64_t)att_rng_below(rng, (uint64_t)n);
-        for (int64_t j = 0; j < c->len; j++) {
-            /* Steps of a prime: all codes before one comes again, unless it divides n. */
-            int64_t key = needles ? (start + j * 1031) % n
-                          : prose ? zipf(rng, n)
-                                  : (int64_t)att_rng_below(rng, (uint64_t)n);
-            probe_put(c, g, j, first + key, first + (int64_t)att_rng_below(rng, (uint64_t)n));
+    if (strcmp(how, "none") == 0) {
+        for (int64_t j = context * c->len; j < (context + 1) * c->len; j++) {
+            memset(c->k + j * PROBE_CODE, 0, PROBE_CODE * sizeof *c->k);
+            memset(c->v + j * c->width, 0, PROBE_CODE * sizeof *c->v);
         }
+        return;
     }
+    for (int64_t j = 0; j < c->len; j++) {
+        /* Steps of a prime: all codes before one comes again, unless it divides n. */
+        int64_t key = first + (needles ? (start + j * 1031) % n
+                               : prose ? zipf(rng, n)
+                                       : (int64_t)att_rng_below(rng, (uint64_t)n));
+        int64_t value = first + (int64_t)att_rng_below(rng, (uint64_t)n);
+        probe_put(c, context, j, order ? order[key] : key, order ? order[value] : value);
+    }
+}
+
+void probe_hay(const probe_circuit *c, att_rng *rng, int64_t first)
+{
+    for (int64_t g = 0; g < c->contexts; g++)
+        probe_hay_of(c, rng, g, first, NULL);
 }
 
 void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *out)
@@ -259,17 +282,17 @@ int64_t probe_nearest(const probe_circuit *c, const float *vector, int64_t first
     for (int d = 0; d < PROBE_CODE; d++)
         wide[d] = (double)vector[d];
     for (int64_t i = first; i < first + n; i++) {
-        const double dot = dot_of(wide, c->code + i * PROBE_CODE);
-        if (!isfinite(dot))
+        const double near = dot_of(wide, c->code + i * PROBE_CODE);
+        if (!isfinite(near))
             return -1;
-        if (dot > best) {
-            best = dot;
+        if (near > best) {
+            best = near;
             found = i;
         }
         if (i == answer)
-            right = dot;
-        else
-            other = fmax(other, dot);
+            right = near;
+        else if (near > other)
+            other = near;
     }
     if (isfinite(right) && isfinite(other))
         *margin = right - other;

@@ -79,10 +79,15 @@ void probe_put_near(const probe_circuit *c, int64_t context, int64_t at, int64_t
                     double cosine, int64_t value);
 /* V's column `column` at one token. */
 void probe_mark(const probe_circuit *c, int64_t context, int64_t at, int64_t column, float value);
-/* Fills every token with a haystack of keys and values in [first, PROBE_CODES): "noise" independent
- * draws; "prose" by Zipf's law, so that some words come again and again; "needles" as few repeats
- * as there can be. */
+/* Fills every token with a haystack of keys and values in [first, PROBE_CODES): "none" zeros;
+ * "noise" independent draws; "prose" by Zipf's law, so that some words come again and again;
+ * "needles" as few repeats as there can be. */
 void probe_hay(const probe_circuit *c, att_rng *rng, int64_t first);
+/* The same in one context, with codes order[first] to order[PROBE_CODES - 1]. */
+void probe_hay_of(const probe_circuit *c, att_rng *rng, int64_t context, int64_t first,
+                  const int64_t *order);
+/* Leaves the first dims numbers of n vectors, at norm 1; zeros stay zeros. */
+void probe_narrow(float *vector, int64_t n, int64_t dims);
 /* n different positions of [from, to), one in each n-th part, ascending.  n <= to - from. */
 void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *out);
 
@@ -106,7 +111,8 @@ const float *probe_hop(const probe_circuit *c, const float *out, int64_t hop);
 int64_t probe_position(const probe_circuit *c, const probe_question *question);
 
 /* The code in [first, first + n) that is nearest (largest dot product) to a vector; -1 where a
- * number is not finite.  `margin`: how far that of `answer` lies above the best other's. */
+ * number is not finite.  `margin`: how far that of `answer` lies above the best
+ * other's. */
 int64_t probe_nearest(const probe_circuit *c, const float *vector, int64_t first, int64_t n,
                       int64_t answer, double *margin);
 

@@ -28,7 +28,8 @@ static probe_outcome decode(const probe_circuit *c, const probe_question *a, con
 {
     probe_outcome o = {0};
 
-    o.hit = probe_nearest(c, row, 0, PROBE_CODES, a->answer, &o.score) == a->answer;
+    o.hit = probe_nearest(c, row, 0, PROBE_CODES, a->answer, &o.score) == a->answer &&
+            o.score > 0; /* nothing is near to all codes alike */
     return o;
 }
 

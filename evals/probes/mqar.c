@@ -13,7 +13,7 @@
 #define POWER 0.01 /* a */
 
 /* n of the gaps [0, space), without replacement: the n largest of u^(1 / p) (Efraimidis and
- * Spirakis 2006), in random order. */
+ * Spirakis 2006), in the order in which a draw one by one would give them. */
 static bool draw_gaps(att_rng *rng, int64_t space, int64_t n, int64_t *out)
 {
     double *key = malloc((size_t)space * sizeof *key);
@@ -31,11 +31,11 @@ static bool draw_gaps(att_rng *rng, int64_t space, int64_t n, int64_t *out)
         key[best] = -(double)INFINITY;
     }
     free(key);
-    att_rng_shuffle(rng, out, (size_t)n, sizeof *out);
     return true;
 }
 
-/* One context: pair i's value stands at 2 i + 1, where its key is looked up. */
+/* One context: pair i's value stands at 2 i + 1, where its key is looked up.  Gaps are handed out
+ * as drawn: early pairs, as in the source, tend to the small ones. */
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g, int64_t *code, int64_t *gap)
 {
     const int64_t n = c->facts;
@@ -45,10 +45,7 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g, int64_t *co
     att_rng_shuffle(rng, code, PROBE_CODES, sizeof *code);
     if (!draw_gaps(rng, (c->len - 2 * n) / 2, n, gap))
         return ATT_NO_MEMORY;
-    for (int64_t j = 0; j < c->len; j++) /* filler: neither keys nor values of this context */
-        probe_put(c, g, j,
-                  code[2 * n + (int64_t)att_rng_below(rng, (uint64_t)(PROBE_CODES - 2 * n))],
-                  code[2 * n + (int64_t)att_rng_below(rng, (uint64_t)(PROBE_CODES - 2 * n))]);
+    probe_hay_of(c, rng, g, 2 * n, code); /* neither keys nor values of this context */
     for (int64_t i = 0; i < n; i++) {
         int64_t row = 2 * n + 2 * gap[i];
         probe_put(c, g, 2 * i + 1, code[i], code[n + i]);
@@ -76,7 +73,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
                     (long long)(4 * n));
         return ATT_UNSUPPORTED;
     }
-    c->contexts = ITEMS / n > 2 ? ITEMS / n : 2;
+    c->contexts = c->contexts ? c->contexts : ITEMS / n > 2 ? ITEMS / n : 2;
     c->heads = 1;
     c->rows = c->len;
     int64_t *code = malloc((size_t)(PROBE_CODES + n) * sizeof *code);
@@ -91,6 +88,7 @@ const probe_task probe_task_mqar = {.name = "mqar",
                                     .exposes = "state capacity, window reach",
                                     .spares = "first_k top_one",
                                     .facts = 16,
+                                    .haystack = "none",
                                     .longest = 2048,
                                     .theory = true,
                                     .make = make};

@@ -12,7 +12,7 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
         att_why_set(why, "at most %d needles, and no more than keys", MOST);
         return ATT_UNSUPPORTED;
     }
-    c->contexts = 3;
+    c->contexts = c->contexts ? c->contexts : 3;
     c->heads = n;
     c->rows = 1;
     if (probe_circuit_open(c, n, rng) != ATT_OK)

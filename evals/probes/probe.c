@@ -30,7 +30,7 @@ static const char *const names[] = {
 
 #define SEEN (INT64_C(1) << 24)
 
-enum { LEN, FACTS, HAY, MATCH, STORE };
+enum { LEN, FACTS, HAY, MATCH, STORE, NORM, DIMS, CONTEXTS };
 
 static const probe_task *task_named(const char *name)
 {
@@ -47,6 +47,21 @@ typedef struct order {
     int64_t len;
 } order;
 
+/* Keys and queries of fewer dimensions. */
+static void narrow(probe_circuit *c, int64_t dims)
+{
+    probe_narrow(c->k, c->contexts * c->len, dims);
+    probe_narrow(c->q, c->contexts * c->heads * c->rows, dims);
+}
+
+static probe_manner manner_of(att_ctx *x, probe_held *held)
+{
+    const att_value *values = att_ctx_values(x);
+
+    return (probe_manner){
+        .match = values[MATCH].f, .norm = values[NORM].f, .store = values[STORE].s, .held = held};
+}
+
 static att_status make_circuit(att_ctx *x, void *arg, void **out)
 {
     const order *made = arg;
@@ -59,9 +74,16 @@ static att_status make_circuit(att_ctx *x, void *arg, void **out)
     if (status == ATT_OK) {
         c->len = made->len;
         c->facts = values[FACTS].i ? values[FACTS].i : t->facts;
-        c->haystack = values[HAY].s;
+        c->contexts = values[CONTEXTS].i;
+        c->haystack = strcmp(values[HAY].s, "own") ? values[HAY].s : t->haystack;
         status = t->make(c, &rng, att_ctx_why_buffer(x));
         c->haystack = NULL;
+        if (status == ATT_OK && values[CONTEXTS].i && values[CONTEXTS].i != c->contexts) {
+            att_ctx_why(x, "%s has %lld contexts", t->name, (long long)c->contexts);
+            status = ATT_UNSUPPORTED;
+        }
+        if (status == ATT_OK)
+            narrow(c, values[DIMS].i);
     }
     if (status != ATT_OK) {
         probe_circuit_drop(c);
@@ -92,7 +114,7 @@ static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     probe_held held = {0};
-    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s, &held};
+    const probe_manner how = manner_of(x, &held);
     const size_t rows = (size_t)(c->contexts * c->heads * c->rows);
     const int64_t hops = probe_hops(task);
     float *q = malloc(rows * PROBE_CODE * sizeof *q);
@@ -105,6 +127,7 @@ static att_status ask(att_ctx *x, const probe_task *task, const probe_circuit *c
         float *last = all + (size_t)(hop ? hop - 1 : 0) * rows * (size_t)c->width;
         for (int64_t i = 0; hop && i < c->n_asked; i++)
             (task->next ? task->next : follow)(c, i, hop, last, q);
+        probe_narrow(q, (int64_t)rows, att_ctx_values(x)[DIMS].i);
         status = probe_call(x, part, c, q, &how, all + (size_t)hop * rows * (size_t)c->width);
     }
     free(q);
@@ -166,7 +189,7 @@ static att_status select_keys(att_ctx *x, const probe_circuit *c, const probe_ma
 
 static att_status measure(att_ctx *x, const probe_task *task, const probe_circuit *c)
 {
-    const probe_manner how = {att_ctx_values(x)[MATCH].f, att_ctx_values(x)[STORE].s, NULL};
+    const probe_manner how = manner_of(x, NULL);
     probe_tally t = {.reach = -1, .nearest = (double)INFINITY};
     float *out = NULL;
     uint8_t *chosen = NULL;
@@ -216,14 +239,19 @@ static double seconds(const char *task, const att_value *values)
 }
 
 static const att_param params[] = {
-    {"len", ATT_PARAM_INT, 0, "keys", "1024", "16:131072", "256 1024 4096 16384", "of a context"},
+    {"len", ATT_PARAM_INT, 0, "keys", "1024", "4:131072", "256 1024 4096 16384", "of a context"},
     {"facts", ATT_PARAM_INT, 0, "", "0", "0:4096", NULL, "in a context; 0: the task's own number"},
-    {"hay", ATT_PARAM_WORD, 0, "", "noise", "noise|prose|needles", "noise prose needles",
-     "what lies between the facts"},
+    {"hay", ATT_PARAM_WORD, 0, "", "own", "own|none|noise|prose|needles",
+     "none noise prose needles", "what lies between the facts; none: keys and values of 0"},
     {"match", ATT_PARAM_REAL, 0, "nats", "0", "0:1000", NULL,
      "logit of a query that meets its own key; 0: what suits the kernel"},
     {"store", ATT_PARAM_WORD, 0, "", "auto", PROBE_STORES, NULL,
      "K and V for kernels that attend; auto: the first that the kernel takes"},
+    {"norm", ATT_PARAM_REAL, 0, "", "0", "0:1000", NULL, "of keys; 0: what suits the kernel"},
+    {"dims", ATT_PARAM_INT, 0, "", "64", "1:64", NULL,
+     "of keys and queries: less of their codes, at the same norm"},
+    {"contexts", ATT_PARAM_INT, 0, "", "0", "0:4096", NULL,
+     "laid out and asked; 0: the task's own number"},
     {0}};
 
 static const att_metric_spec metrics[] = {
@@ -254,6 +282,17 @@ static const att_metric_spec metrics[] = {
      "1 over the sum of squared weights, estimated"},
     {"set_f1", "share", ATT_HIGHER, (double)NAN, 0,
      "several answers wanted: F1, the mean over questions"},
+    {"duplicate_taken", "share", ATT_LOWER, (double)NAN, 0,
+     "needle_multi_key: a near-duplicate's value given"},
+    {"updated_right", "share", ATT_HIGHER, (double)NAN, 0, "overwrite: of facts stated again"},
+    {"untouched_right", "share", ATT_HIGHER, (double)NAN, 0, "overwrite: of facts stated once"},
+    {"stale", "share", ATT_LOWER, (double)NAN, 0, "overwrite: the old value given"},
+    {"first_key_only", "share", ATT_LOWER, (double)NAN, 0,
+     "compositional: a cell with the same first key"},
+    {"second_key_only", "share", ATT_LOWER, (double)NAN, 0,
+     "compositional: a cell with the same second key"},
+    {"exact_right", "share", ATT_HIGHER, (double)NAN, 0, "fuzzy: asked with the key itself"},
+    {"blurred_right", "share", ATT_HIGHER, (double)NAN, 0, "fuzzy: asked with nearly the key"},
     {"hops_followed", "hops", ATT_HIGHER, (double)NAN, 0,
      "variables: names found before the first wrong one"},
     {"lured", "share", ATT_LOWER, (double)NAN, 0,
@@ -280,7 +319,7 @@ static const att_metric_spec metrics[] = {
     {"source_right", "share", ATT_HIGHER, (double)NAN, 0,
      "citation: its document cited, of answers that are right"},
     {"off_by_one", "share", ATT_LOWER, (double)NAN, 0,
-     "the document, or ordinal, before or after it"},
+     "the document, ordinal or place before or after it"},
     {"out_of_range", "share", ATT_LOWER, (double)NAN, 0, "citation: most weight in no document"},
     {"offset_mean", "documents", ATT_NEITHER, (double)NAN, 0,
      "from the right document, or ordinal, to that given"},
@@ -340,7 +379,7 @@ const att_eval att_eval_probe = {.name = "probe",
                                  .note = note,
                                  .params = params,
                                  .metrics = metrics,
-                                 .group_by = "len facts hay",
+                                 .group_by = "len facts hay dims contexts",
                                  .ops = PROBE_OPS,
                                  .chance = 1.0 / PROBE_CODES,
                                  .seconds = seconds,

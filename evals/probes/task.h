@@ -38,16 +38,18 @@ int probe_sees(probe_eye eye, const probe_circuit *c, const probe_question *a, i
 
 typedef struct probe_task {
     const char *name;
-    const char *exposes; /* the failure, in a few words */
-    const char *spares;  /* controls (kernels/controls), space separated, that solve it by rights;
-                          * any other that does is an error of the task.  NULL = none */
-    int64_t facts;       /* a context, unless the case says otherwise */
-    int64_t longest;     /* most tokens that it is asked at; 0 = any */
+    const char *exposes;  /* the failure, in a few words */
+    const char *spares;   /* controls (kernels/controls), space separated, that solve it by rights;
+                           * any other that does is an error of the task.  NULL = none */
+    int64_t facts;        /* a context, unless the case says otherwise */
+    const char *haystack; /* likewise; NULL = noise */
+    int64_t longest;      /* most tokens that it is asked at; 0 = any */
     bool theory;  /* whoever sees all evidence answers right, and nobody else: the closed form
                    * holds item by item */
     bool diffuse; /* with theory: an answer that is seen may have less than half of the weight */
-    /* Lays out the contexts and the (first) questions; c has contexts 0, len, facts and code set,
-     * all else 0.  UNSUPPORTED with why: this length or number of facts makes no sense. */
+    /* Lays out the contexts and the (first) questions; c has len, facts, haystack, code and, if the
+     * case says so, contexts set, all else 0.  UNSUPPORTED with why: this length or number of facts
+     * makes no sense. */
     att_status (*make)(probe_circuit *c, att_rng *rng, att_why *why);
     double (*chance)(const probe_circuit *c); /* of guessing right; NULL = 1 / PROBE_CODES */
     int64_t hops;                             /* attentions a question; 0 = 1 */
