@@ -248,13 +248,15 @@ static void put_beside(att_buf *out, const att_task *task)
     }
 }
 
-static void put_task(att_buf *out, const att_result *result, const att_task *task)
+static void put_task(att_buf *out, const att_result *result, const att_audit *audit,
+                     const att_task *task)
 {
     att_buf_puts(out, "\n### ");
     att_md_put(out, task->name);
     att_buf_puts(out, "\n\n");
     if (task->n_records > 0 && !isnan(task->records[0]->chance))
         att_buf_printf(out, "Chance: %.3g %%.\n\n", 100 * task->records[0]->chance);
+    att_md_audit(out, audit, task->measure);
     att_buf_puts(out, "| kernel |");
     for (size_t i = 0; i < task->n_lengths; i++)
         if (isnan(task->lengths[i]))
@@ -272,8 +274,11 @@ static void put_task(att_buf *out, const att_result *result, const att_task *tas
 
 void att_md_tasks(att_buf *out, const att_result *result, const att_sheet *sheet)
 {
+    att_audit audit = {0};
+
     if (sheet->n_tasks == 0)
         return;
+    out->failed |= att_audit_make(result, ATT_AUDIT_GAP, &audit, NULL) != ATT_OK;
     att_buf_puts(out,
                  "\n## Probes: what each variant still finds\n\n"
                  "Each cell: hits/items = share [Wilson interval, 95 %, on the effective number of "
@@ -282,7 +287,8 @@ void att_md_tasks(att_buf *out, const att_result *result, const att_sheet *sheet
                  "that the variant really reads. *against dense*: over all lengths, paired; the "
                  "test is below.\n");
     for (size_t i = 0; i < sheet->n_tasks && att_md_room(out, "further probes"); i++)
-        put_task(out, result, &sheet->tasks[i]);
+        put_task(out, result, &audit, &sheet->tasks[i]);
+    att_audit_drop(&audit);
 }
 
 static void put_margin(att_buf *out, const att_comparison *c)

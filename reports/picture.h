@@ -19,7 +19,7 @@ typedef struct att_easel {
  * att_plot_drop; a missing gnuplot is noted and is no error. */
 att_status att_easel_draw(att_easel *easel, att_plot *plot, const char *name, att_why *why);
 
-/* Depth x length: one picture a task and kernel, where items have a depth. */
+/* Depth x length: one picture a needle task and kernel that differs from dense. */
 att_status att_picture_heatmaps(att_easel *easel, const att_result *result, const att_sheet *sheet,
                                 att_why *why);
 /* Quality against the share of keys really read: one picture a task that recorded that cost. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Depth x length: which facts a variant still finds.  A cell holds the items of one length whose
  * depth lies in one bin; cells without power are grey, and say so.  Depths are taken as they are
- * where a task has at most ten of them, else in fifths. */
+ * where a task has at most ten of them, else in fifths.  Drawn for needles, and where a
+ * variant's hits differ from dense's. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/verdict.h"
 #include "reports/picture.h"
 
 ATT_PLOT_SCRIPT(heatmap)
@@ -116,6 +119,31 @@ static att_status draw(att_easel *easel, const att_task *task, const char *kerne
     return status;
 }
 
+/* Do a kernel's hits differ from dense's at some length?  Where dense is missing: yes. */
+static bool differs(const att_task *task, const char *kernel)
+{
+    att_rate own, dense;
+
+    if (strcmp(kernel, ATT_VERDICT_DENSE) == 0)
+        return true;
+    for (size_t x = 0; x < task->n_lengths; x++)
+        if (att_task_rate(task, kernel, task->lengths[x], -(double)INFINITY, (double)INFINITY,
+                          &own) != ATT_OK ||
+            att_task_rate(task, ATT_VERDICT_DENSE, task->lengths[x], -(double)INFINITY,
+                          (double)INFINITY, &dense) != ATT_OK ||
+            dense.n == 0 || own.n != dense.n || own.hits != dense.hits)
+            return true;
+    return false;
+}
+
+/* Whether a measure asks for a fact at a depth, and nothing else: "lm.needle", "needle". */
+static bool is_needle(const att_task *task)
+{
+    const char *dot = strchr(task->measure, '.');
+
+    return strncmp(dot ? dot + 1 : task->measure, "needle", 6) == 0;
+}
+
 att_status att_picture_heatmaps(att_easel *easel, const att_result *result, const att_sheet *sheet,
                                 att_why *why)
 {
@@ -126,7 +154,8 @@ att_status att_picture_heatmaps(att_easel *easel, const att_result *result, cons
         const att_task *task = &sheet->tasks[i];
         depths d = find_depths(task);
         for (size_t k = 0; status == ATT_OK && d.n > 0 && k < task->n_kernels; k++)
-            status = draw(easel, task, task->kernels[k], &d, why);
+            if (is_needle(task) && differs(task, task->kernels[k]))
+                status = draw(easel, task, task->kernels[k], &d, why);
     }
     return status;
 }

@@ -302,6 +302,41 @@ static void a_task_is_named_by_the_parameters_that_differ(void)
     att_result_clear(&r);
 }
 
+static void put_probe(att_result *r, const char *measure, const char *kernel, char hit)
+{
+    char hits[65] = {0};
+
+    memset(hits, hit, 64);
+    att_record *c = made_record(r, measure, kernel, "len=256", 1, ATT_PASS);
+    made_items(c, hits, 1);
+    c->chance = 0;
+    if (strcmp(kernel, "flash_f32") != 0)
+        c->family = strdup("control");
+}
+
+static void the_summary_says_which_controls_a_probe_punishes_and_which_probes_are_blind(void)
+{
+    char dir[64];
+    att_why why = {""};
+    att_result r = made_result();
+
+    put_probe(&r, "probe.sees", "flash_f32", '1');
+    put_probe(&r, "probe.sees", "uniform", '0');
+    put_probe(&r, "probe.sees", "first_k", '1');
+    put_probe(&r, "probe.blind", "flash_f32", '1');
+    put_probe(&r, "probe.blind", "uniform", '1');
+    put_probe(&r, "probe.alone", "flash_f32", '1');
+    folder_make(dir);
+    CU_ASSERT_EQUAL(att_writer_markdown.write(&r, dir, &why), ATT_OK);
+    char *text = folder_text(dir, "summary.md");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "Punishes `uniform`. Doesn't, at some length: `first_k`."));
+    CU_ASSERT_PTR_NOT_NULL(strstr(strstr(text, "### probe.blind"), "**Blind**"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(strstr(text, "### probe.alone"), "Not audited"));
+    free(text);
+    folder_drop(dir);
+    att_result_clear(&r);
+}
+
 static void a_huge_result_stays_under_the_size_that_hosts_show(void)
 {
     char dir[64], kernel[1600];
@@ -356,6 +391,8 @@ int main(void)
          a_kernel_without_a_limit_is_not_said_to_hold},
         {"a_task_is_named_by_the_parameters_that_differ",
          a_task_is_named_by_the_parameters_that_differ},
+        {"the_summary_says_which_controls_a_probe_punishes_and_which_probes_are_blind",
+         the_summary_says_which_controls_a_probe_punishes_and_which_probes_are_blind},
         {"a_huge_result_stays_under_the_size_that_hosts_show",
          a_huge_result_stays_under_the_size_that_hosts_show},
         {"a_folder_that_cannot_be_written_is_named", a_folder_that_cannot_be_written_is_named},
