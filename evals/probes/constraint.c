@@ -21,6 +21,11 @@ static int64_t distance_of(const probe_circuit *c, int64_t t)
 
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
 {
+    int64_t value[ALL];
+
+    for (int64_t i = 0; i < ALL; i++)
+        value[i] = ALL + i;
+    att_rng_shuffle(rng, value, ALL, sizeof *value);
     for (int64_t t = 0; t < TURNS; t++) {
         const int64_t from = c->len - distance_of(c, t), to = c->len - distance_of(c, t + 1);
         int64_t at[EACH];
@@ -31,11 +36,11 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
         probe_places(rng, from, to, EACH, at);
         for (int64_t e = 0; e < EACH; e++) {
             const int64_t i = t * EACH + e;
-            probe_put(c, g, at[e], i, ALL + i);
+            probe_put(c, g, at[e], i, value[i]);
             probe_mark(c, g, at[e], PROBE_MARKS + i, 1);
             probe_question a = {.context = g,
                                 .head = i,
-                                .answer = ALL + i,
+                                .answer = value[i],
                                 .mark = PROBE_MARKS + i,
                                 .rival = -1,
                                 .evidence = {at[e]},

@@ -12,10 +12,11 @@ enum { PLACES = 4, MOST = 8, MOST_CONTEXTS = 6 };
 #define NEAR 0.75 /* cosine of a decoy's key and the fact's */
 
 /* Document i: the fact is number `rank` of its four; codes of keys, of where decoys' keys turn to,
- * of values, the fact's the first. */
-static att_status ask(probe_circuit *c, att_rng *rng, int64_t g, int64_t i, int64_t rank)
+ * of values, the fact's the first of the four of `word`. */
+static att_status ask(probe_circuit *c, att_rng *rng, int64_t g, int64_t i, int64_t rank,
+                      int64_t word)
 {
-    const int64_t n = c->facts, ways = n + i * PLACES, values = n * (1 + PLACES) + i * PLACES;
+    const int64_t n = c->facts, ways = n + i * PLACES, values = n * (1 + PLACES) + word * PLACES;
     int64_t at[PLACES];
 
     probe_places(rng, c->len * i / n, c->len * (i + 1) / n, PLACES, at);
@@ -42,6 +43,8 @@ static att_status ask(probe_circuit *c, att_rng *rng, int64_t g, int64_t i, int6
 
 static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
 {
+    int64_t word[MOST];
+
     if (c->facts < 1 || c->facts > MOST || c->facts * PLACES > c->len) {
         att_why_set(why, "at most %d documents of at least %d tokens", MOST, PLACES);
         return ATT_UNSUPPORTED;
@@ -52,10 +55,13 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
     att_status status = probe_circuit_open(c, 2 * c->facts, rng);
     if (status == ATT_OK)
         probe_hay(c, rng, c->facts * (1 + 2 * PLACES));
-    for (int64_t g = 0; g < c->contexts; g++) {
+    for (int64_t i = 0; i < c->facts; i++)
+        word[i] = i;
+    for (int64_t g = 0; g < c->contexts && status == ATT_OK; g++) {
+        att_rng_shuffle(rng, word, (size_t)c->facts, sizeof *word);
         const int64_t turn = (int64_t)att_rng_below(rng, PLACES);
         for (int64_t i = 0; i < c->facts && status == ATT_OK; i++)
-            status = ask(c, rng, g, i, (i + turn) % PLACES);
+            status = ask(c, rng, g, i, (i + turn) % PLACES, word[i]);
     }
     return status;
 }

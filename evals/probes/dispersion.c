@@ -29,22 +29,23 @@ static void turn(float *key, int64_t i, double cosine)
 
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
 {
-    int64_t at[LOGITS], kind[LOGITS];
+    int64_t at[LOGITS], kind[LOGITS], value[LOGITS];
 
     probe_places(rng, 0, c->len, LOGITS, at);
     for (int64_t i = 0; i < LOGITS; i++)
-        kind[i] = i;
+        kind[i] = value[i] = i;
     att_rng_shuffle(rng, kind, LOGITS, sizeof *kind);
+    att_rng_shuffle(rng, value, LOGITS, sizeof *value);
     for (int64_t j = 0; j < c->len; j++)
         turn(c->k + (g * c->len + j) * PROBE_CODE, 0, 0);
     for (int64_t i = 0; i < LOGITS; i++) {
         float *k = c->k + (g * c->len + at[i]) * PROBE_CODE;
-        probe_put(c, g, at[i], LOGITS + i, i);
+        probe_put(c, g, at[i], LOGITS + i, value[i]);
         turn(k, i, logit[kind[i]] / TOP);
         probe_mark(c, g, at[i], PROBE_MARKS + i, 1);
         probe_question a = {.context = g,
                             .head = i,
-                            .answer = i,
+                            .answer = value[i],
                             .mark = PROBE_MARKS + i,
                             .rival = -1,
                             .evidence = {at[i]},

@@ -36,14 +36,15 @@ static void put_null(const probe_circuit *c, int64_t g)
     probe_mark(c, g, 0, NULL_MARK, 1);
 }
 
-/* Question i of a context; its needle, if there is one, stands at `at`. */
-static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t kind, int64_t at)
+/* Question i of a context; its needle, if there is one, stands at `at` and says `value`. */
+static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t kind, int64_t at,
+                      int64_t value)
 {
     const int64_t n = c->facts;
     const bool present = kind == PRESENT;
     probe_question a = {.context = g,
                         .head = i,
-                        .answer = n + i,
+                        .answer = value,
                         .mark = present ? NULL_MARK + 1 + i : NULL_MARK,
                         .rival = present           ? NULL_MARK
                                  : kind == MUTATED ? NULL_MARK + 1 + i
@@ -58,7 +59,7 @@ static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t kind, int6
     float *q = probe_query(c, &a, c->q), *k = c->k + (g * c->len + at) * PROBE_CODE;
     flatten(q);
     if (kind != DELETED) {
-        probe_put(c, g, at, i, n + i);
+        probe_put(c, g, at, i, value);
         flatten(k);
         probe_mark(c, g, at, NULL_MARK + 1 + i, 1);
     }
@@ -76,18 +77,21 @@ static att_status ask(probe_circuit *c, int64_t g, int64_t i, int64_t kind, int6
 static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
 {
     const int64_t n = c->facts;
-    int64_t at[MOST], kind[MOST];
+    int64_t at[MOST], kind[MOST], value[MOST];
     att_status status = ATT_OK;
 
     probe_places(rng, 1, c->len, n, at);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         kind[i] = i < n / 2 ? PRESENT : i % 2 ? MUTATED : DELETED;
+        value[i] = n + i;
+    }
     att_rng_shuffle(rng, kind, (size_t)n, sizeof *kind);
+    att_rng_shuffle(rng, value, (size_t)n, sizeof *value);
     for (int64_t j = 0; j < c->len; j++)
         flatten(c->k + (g * c->len + j) * PROBE_CODE);
     put_null(c, g);
     for (int64_t i = 0; i < n && status == ATT_OK; i++)
-        status = ask(c, g, i, kind[i], at[i]);
+        status = ask(c, g, i, kind[i], at[i], value[i]);
     return status;
 }
 
