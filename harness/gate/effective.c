@@ -122,7 +122,7 @@ static bool fill(const map *m, const double *lengths, size_t n, att_effective *e
         }
         e->next = lengths[i];
         if (!has_power(&dense, &dense_base)) {
-            e->end = ATT_ENDS_NO_POWER;
+            e->end = dense.n > 0 ? ATT_ENDS_NO_POWER : ATT_ENDS_HOLE;
             return true;
         }
         if (!holds(&own, &base, i == 0, &e->end))

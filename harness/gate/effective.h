@@ -13,8 +13,8 @@ typedef enum att_effective_end {
     ATT_ENDS_LOSS,        /* at the next one the share is lost: the upper bound lies below it too */
     ATT_ENDS_FEW,         /* at the next one the items are too few to tell */
     ATT_ENDS_NO_POWER,    /* at the next one dense itself does not clear it */
-    ATT_ENDS_HOLE,        /* the next one was not answered: unsupported, crashed, not run */
-    ATT_ENDS_CHANCE       /* at the shortest length it does not clear chance */
+    ATT_ENDS_HOLE,  /* the next one was not answered, by it or by dense: unsupported, not run */
+    ATT_ENDS_CHANCE /* at the shortest length it does not clear chance */
 } att_effective_end;
 
 /* One kernel and measure.  Texts point into the result. */

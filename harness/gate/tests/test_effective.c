@@ -124,6 +124,9 @@ static void what_was_not_answered_ends_the_length(void)
     r.records[6].status = ATT_HOLE;
     CU_ASSERT_EQUAL(row_of(&r, "own").length, 512);
     CU_ASSERT_EQUAL(row_of(&r, "own").end, ATT_ENDS_HOLE);
+    r.records[1].status = ATT_NOT_RUN; /* dense */
+    CU_ASSERT_EQUAL(row_of(&r, "own").length, 256);
+    CU_ASSERT_EQUAL(row_of(&r, "own").end, ATT_ENDS_HOLE);
     att_result_clear(&r);
 }
 
