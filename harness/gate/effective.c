@@ -54,8 +54,8 @@ static size_t lengths_of(const map *m, const char *measure, double *room)
     return n;
 }
 
-/* What a kernel reaches at a length.  A case that was not answered is no item and no miss: the
- * length then has none at all.  false: no memory. */
+/* What a kernel reaches at a length.  A case that the kernel did not answer is no item and no miss:
+ * the length then has none at all; one that was not run leaves fewer.  false: no memory. */
 static bool reach_of(const map *m, const char *measure, const char *kernel, double length,
                      reach *out)
 {
@@ -67,8 +67,8 @@ static bool reach_of(const map *m, const char *measure, const char *kernel, doub
         if (m->at[i].length != length || strcmp(r->measure, measure) != 0 ||
             strcmp(r->kernel, kernel) != 0)
             continue;
-        hole |= !is_whole(r);
-        good = att_hits_add(&h, r);
+        hole |= !is_whole(r) && r->status != ATT_NOT_RUN;
+        good = !is_whole(r) || att_hits_add(&h, r);
     }
     *out = (reach){.share = att_hits_share(&h), .chance = h.chance, .n = hole ? 0 : h.n};
     if (out->n > 0) {

@@ -130,6 +130,17 @@ static void what_was_not_answered_ends_the_length(void)
     att_result_clear(&r);
 }
 
+static void a_seed_that_was_not_run_leaves_fewer_items_and_no_hole(void)
+{
+    const int hits[] = {100, 100, 100, 100};
+    att_result r = four_lengths(hits);
+
+    made_record(&r, "probe.needle", "own", "len=1024", 2, ATT_NOT_RUN)->chance = 0;
+    CU_ASSERT_EQUAL(row_of(&r, "own").length, 2048);
+    CU_ASSERT_EQUAL(row_of(&r, "own").end, ATT_ENDS_LONGEST);
+    att_result_clear(&r);
+}
+
 static void a_kernel_at_chance_on_the_shortest_has_no_length(void)
 {
     const int hits[] = {12, 12, 12, 12};
@@ -165,6 +176,8 @@ int main(void)
         {"where dense itself falls there is no power for anybody",
          where_dense_itself_falls_there_is_no_power_for_anybody},
         {"what was not answered ends the length", what_was_not_answered_ends_the_length},
+        {"a seed that was not run leaves fewer items and no hole",
+         a_seed_that_was_not_run_leaves_fewer_items_and_no_hole},
         {"a kernel at chance on the shortest has no length",
          a_kernel_at_chance_on_the_shortest_has_no_length},
         {"one length, or none, has no row", one_length_or_none_has_no_row},
