@@ -35,7 +35,7 @@ static void write_suite(const char *path, int seed)
     for (; *task; task++)
         fprintf(f,
                 "{\"measure\": \"probe.%s\", \"kernels\": [%s], \"params\": {\"len\": [256]}, "
-                "\"seeds\": [%d], \"budget\": 60, \"required\": true}%s\n",
+                "\"seeds\": [%d], \"budget\": 600, \"required\": true}%s\n",
                 *task, kernels, seed, task[1] ? "," : "");
     fputs("]}\n", f);
     CU_ASSERT_EQUAL(fclose(f), 0);
