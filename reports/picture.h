@@ -28,5 +28,12 @@ att_status att_picture_pareto(att_easel *easel, const att_result *result, const 
 /* Error over bound: one picture a numeric measure, one ridge a kernel. */
 att_status att_picture_ratios(att_easel *easel, const att_result *result, const att_sheet *sheet,
                               att_why *why);
+/* Recall against distance with its closed form: one picture a task that asks for one fact by place.
+ */
+att_status att_picture_recall(att_easel *easel, const att_result *result, const att_sheet *sheet,
+                              att_why *why);
+/* How far citations miss the right document, dense beside those that drift most. */
+att_status att_picture_offsets(att_easel *easel, const att_result *result, const att_sheet *sheet,
+                               att_why *why);
 
 #endif

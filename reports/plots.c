@@ -52,7 +52,8 @@ att_status att_easel_draw(att_easel *easel, att_plot *plot, const char *name, at
 
 static att_status (*const pictures[])(att_easel *, const att_result *, const att_sheet *,
                                       att_why *) = {att_picture_heatmaps, att_picture_pareto,
-                                                    att_picture_ratios};
+                                                    att_picture_ratios, att_picture_recall,
+                                                    att_picture_offsets};
 
 /* UNSUPPORTED where gnuplot is missing: everything else is written. */
 static att_status write_plots(const att_result *result, const char *dir, att_why *why)
