@@ -12,7 +12,7 @@ quote() {
 cat >"$4.new" <<END
 #define ATT_BUILD_SHA "$(quote "$sha")"
 #define ATT_BUILD_DIRTY $dirty
-#define ATT_BUILD_COMPILER "$(quote "$("$1" --version | head -n 1)")"
+#define ATT_BUILD_COMPILER "$(quote "$($1 --version | head -n 1)")"
 #define ATT_BUILD_FLAGS "$(quote "$2")"
 #define ATT_BUILD_DATA "$(quote "$3")/share/attest"
 END
