@@ -10,12 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "audit_print.h"
 #include "base/str.h"
-#include "core/env.h"
-#include "core/run.h"
 #include "core/verdict.h"
 #include "session.h"
 #include "tables.h"
@@ -87,13 +84,10 @@ static att_status add_task(const att_cli *cli, const options *o, att_registry *r
 static att_status measure(const att_cli *cli, const options *o, att_registry *registry,
                           att_result *result, int *number, att_why *why)
 {
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const char *const *task = eval_of(cli)->tasks;
-    char datasets[4096];
     att_run_plan plan = {0};
     att_status status = ATT_OK;
 
-    att_env_find("datasets", datasets, sizeof datasets);
     for (; *task && status == ATT_OK; task++)
         if (is_wanted(&o->tasks, *task))
             status = add_task(cli, o, registry, *task, &plan, why);
@@ -103,13 +97,8 @@ static att_status measure(const att_cli *cli, const options *o, att_registry *re
     }
     if (status == ATT_OK)
         status = att_plan_finish(&plan, why);
-    const att_run_options run = {
-        .command = {cli->self, NULL, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
-        .workers = o->workers ? (int)o->workers : (int)processors,
-        .stamp = "",
-        .quiet = o->quiet};
     if (status == ATT_OK)
-        status = att_run_plan_measure(&plan, &run, result, number, why);
+        status = att_cli_measure(cli, &plan, NULL, o->workers, o->quiet, result, number, why);
     att_plan_drop(&plan);
     return status;
 }

@@ -59,7 +59,7 @@ static att_status one_seed(const att_cli *cli, const options *o, att_registry *r
     static const char *const right[] = {"*", "different:*", NULL};
     static const char *const usual[] = {"gate", "different", NULL}, *const none[] = {NULL};
     const char *kernels[66], *suites[66], *given[66];
-    char named[4096], path[4096], datasets[4096];
+    char datasets[4096];
     att_arena arena = {0};
     const char **numeric = att_cli_numeric(cli, &arena);
     att_run_plan plan = {0};
@@ -76,12 +76,8 @@ static att_status one_seed(const att_cli *cli, const options *o, att_registry *r
     patterns(&o->suites, usual, suites);
     patterns(&o->evals, none, given);
     att_plan_filter filter = {o->evals.n ? given : numeric, kernels, &seed};
-    for (size_t i = 0; suites[i] && status == ATT_OK; i++) {
-        snprintf(named, sizeof named, strchr(suites[i], '/') ? "%s" : "ci/suites/%s.json",
-                 suites[i]);
-        att_env_find(named, path, sizeof path);
-        status = att_plan_add_suite(&plan, registry, path, &filter, why);
-    }
+    for (size_t i = 0; suites[i] && status == ATT_OK; i++)
+        status = att_cli_add_suite(&plan, registry, suites[i], &filter, why);
     if (status == ATT_OK)
         status = att_plan_finish(&plan, why);
     for (size_t i = 0; i < plan.n_rows; i++)

@@ -205,7 +205,6 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *const 
     att_run_plan plan = {0};
     att_result result = {0};
     uint64_t seed = (uint64_t)o->seed;
-    char path[4096];
     size_t e = 0;
     att_run_options run = {
         .command = {cli->self, NULL, "datasets", "/dev/null", ATT_MEMORY_GIB * 0x1p30},
@@ -222,10 +221,9 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *const 
         if (cli->evals[k]->track != ATT_TRACK_MODEL)
             evals[e++] = cli->evals[k]->name;
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
-    snprintf(path, sizeof path, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
     att_status status = att_registry_make(&tables, &plugins, &registry, why);
     if (status == ATT_OK)
-        status = att_plan_add_suite(&plan, registry, path, &filter, why);
+        status = att_cli_add_suite(&plan, registry, o->suite, &filter, why);
     if (status == ATT_OK)
         status = att_plan_finish(&plan, why);
     for (size_t i = 0; i < plan.n_rows; i++)

@@ -7,13 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/stats.h"
 #include "base/str.h"
-#include "core/env.h"
-#include "core/run.h"
 #include "session.h"
 #include "tables.h"
 
@@ -136,24 +133,14 @@ static void print_json(const point *at)
 static att_status measure(const att_cli *cli, const options *o, att_registry *registry,
                           att_result *result, int *number, att_why *why)
 {
-    char named[4096], path[4096], datasets[4096];
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const att_plan_filter all = {0};
     att_run_plan plan = {0};
 
-    snprintf(named, sizeof named, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
-    att_env_find(named, path, sizeof path);
-    att_env_find("datasets", datasets, sizeof datasets);
-    att_status status = att_plan_add_suite(&plan, registry, path, &all, why);
+    att_status status = att_cli_add_suite(&plan, registry, o->suite, &all, why);
     if (status == ATT_OK)
         status = att_plan_finish(&plan, why);
-    const att_run_options run = {
-        .command = {cli->self, NULL, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
-        .workers = o->workers ? (int)o->workers : (int)processors,
-        .stamp = "",
-        .quiet = o->quiet};
     if (status == ATT_OK)
-        status = att_run_plan_measure(&plan, &run, result, number, why);
+        status = att_cli_measure(cli, &plan, NULL, o->workers, o->quiet, result, number, why);
     att_plan_drop(&plan);
     return status;
 }

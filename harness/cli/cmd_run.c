@@ -92,10 +92,7 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
         status = att_plan_add_list(plan, r, o->lists.at[i], why);
     if (status == ATT_OK && (o->suite || !(o->cases.n || o->lists.n))) {
         const char *suite = o->suite ? o->suite : "gate";
-        char named[sizeof path];
-        snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
-        att_env_find(named, path, sizeof path);
-        status = att_plan_add_suite(plan, r, path, &filter, why);
+        status = att_cli_add_suite(plan, r, suite, &filter, why);
     }
     if (status == ATT_OK)
         status = att_plan_finish(plan, why);

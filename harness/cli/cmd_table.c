@@ -8,12 +8,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/json.h"
-#include "core/env.h"
-#include "core/run.h"
 #include "facts.h"
 #include "session.h"
 #include "tables.h"
@@ -220,30 +217,20 @@ static att_status measure(const att_cli *cli, const options *o, att_registry *re
                           att_result *result, int *number, att_why *why)
 {
     static const char *const evals[] = {"parity", NULL};
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const char *kernels[65] = {NULL};
-    char named[4096], path[4096], datasets[4096];
     att_run_plan plan = {0};
     const att_plan_filter filter = {evals, o->kernels.n ? kernels : NULL, NULL};
 
     memcpy(kernels, o->kernels.at, o->kernels.n * sizeof *kernels);
-    snprintf(named, sizeof named, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
-    att_env_find(named, path, sizeof path);
-    att_env_find("datasets", datasets, sizeof datasets);
-    att_status status = att_plan_add_suite(&plan, registry, path, &filter, why);
+    att_status status = att_cli_add_suite(&plan, registry, o->suite, &filter, why);
     if (status == ATT_OK)
         status = att_plan_finish(&plan, why);
     if (status == ATT_OK && plan.n == 0) {
         status = ATT_INVALID;
         att_why_set(why, "suite %s has no case of parity for these kernels", o->suite);
     }
-    const att_run_options run = {
-        .command = {cli->self, NULL, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
-        .workers = o->workers ? (int)o->workers : (int)processors,
-        .stamp = "",
-        .quiet = o->quiet};
     if (status == ATT_OK)
-        status = att_run_plan_measure(&plan, &run, result, number, why);
+        status = att_cli_measure(cli, &plan, NULL, o->workers, o->quiet, result, number, why);
     att_plan_drop(&plan);
     return status;
 }

@@ -93,7 +93,6 @@ static att_status make_plan(const options *o, att_registry *registry, const char
 {
     const char *kernels[66] = {"*", "zoo:*", "different:*", NULL};
     uint64_t seed = (uint64_t)o->seed;
-    char named[4096], path[4096];
     const char *right[] = {"*", "different:*", NULL};
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
     att_plan_filter calm = {evals, right, NULL};
@@ -102,13 +101,9 @@ static att_status make_plan(const options *o, att_registry *registry, const char
         kernels[i] = o->kernels.at[i];
         kernels[i + 1] = NULL;
     }
-    snprintf(named, sizeof named, strchr(o->suite, '/') ? "%s" : "ci/suites/%s.json", o->suite);
-    att_env_find(named, path, sizeof path);
-    att_status status = att_plan_add_suite(plan, registry, path, &filter, why);
-    if (status == ATT_OK && o->kernels.n == 0) { /* what right kernels must not stumble over */
-        att_env_find("ci/suites/different.json", path, sizeof path);
-        status = att_plan_add_suite(plan, registry, path, &calm, why);
-    }
+    att_status status = att_cli_add_suite(plan, registry, o->suite, &filter, why);
+    if (status == ATT_OK && o->kernels.n == 0) /* what right kernels must not stumble over */
+        status = att_cli_add_suite(plan, registry, "different", &calm, why);
     if (status == ATT_OK)
         status = att_plan_finish(plan, why);
     if (status == ATT_OK && plan->n == 0) {

@@ -5,11 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
-#include "core/env.h"
-#include "core/run.h"
 #include "session.h"
 #include "tables.h"
 
@@ -194,7 +191,6 @@ static const char **measures(const att_cli *cli, const att_probe_ask *ask, att_a
 static att_status make_plan(const att_cli *cli, att_registry *registry, const att_probe_ask *ask,
                             att_run_plan *plan, att_why *why)
 {
-    char named[4096], path[4096];
     att_arena arena = {0};
     size_t n = 0;
 
@@ -208,13 +204,10 @@ static att_status make_plan(const att_cli *cli, att_registry *registry, const at
         status = att_variant_parse(registry, ask->kernels[i], &arena, &v, why);
         texts[i] = status == ATT_OK ? v->text : NULL;
     }
-    const char *suite = ask->suite ? ask->suite : "";
-    snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
-    att_env_find(named, path, sizeof path);
     for (int64_t s = 0; s < (ask->seeds ? ask->seeds : 1) && status == ATT_OK; s++) {
         const uint64_t seed = (uint64_t)(ask->from + s);
         const att_plan_filter filter = {evals, ask->kernels, ask->seeds ? &seed : NULL};
-        status = ask->suite ? att_plan_add_suite(plan, registry, path, &filter, why)
+        status = ask->suite ? att_cli_add_suite(plan, registry, ask->suite, &filter, why)
                             : add_all_tasks(cli, registry, ask, texts, seed, plan, why);
     }
     if (status == ATT_OK)
@@ -228,19 +221,12 @@ static att_status make_plan(const att_cli *cli, att_registry *registry, const at
 att_status att_probe_measure(const att_cli *cli, att_registry *registry, const att_probe_ask *ask,
                              att_result *result, int *number, att_why *why)
 {
-    char datasets[4096];
     att_run_plan plan = {0};
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     att_status status = make_plan(cli, registry, ask, &plan, why);
 
-    att_env_find("datasets", datasets, sizeof datasets);
-    const att_run_options run = {
-        .command = {cli->self, ask->model, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
-        .workers = ask->workers ? (int)ask->workers : (int)processors,
-        .stamp = "",
-        .quiet = ask->quiet};
     if (status == ATT_OK)
-        status = att_run_plan_measure(&plan, &run, result, number, why);
+        status =
+            att_cli_measure(cli, &plan, ask->model, ask->workers, ask->quiet, result, number, why);
     att_plan_drop(&plan);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "core/env.h"
 
 #define DESCRIPTION_LIMIT ((size_t)1 << 20)
 #define PATIENCE          20.0 /* seconds a plugin may take to load */
@@ -184,4 +185,30 @@ static att_status open_there(void *arg, const char *path, const att_kernel *cons
 att_plugin_source att_cli_plugins(const att_cli *cli)
 {
     return (att_plugin_source){(void *)(uintptr_t)cli->self, open_there, close_there};
+}
+
+att_status att_cli_add_suite(att_run_plan *plan, att_registry *registry, const char *suite,
+                             const att_plan_filter *filter, att_why *why)
+{
+    char named[4096], path[4096];
+
+    snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
+    att_env_find(named, path, sizeof path);
+    return att_plan_add_suite(plan, registry, path, filter, why);
+}
+
+att_status att_cli_measure(const att_cli *cli, const att_run_plan *plan, const char *model,
+                           int64_t workers, bool quiet, att_result *result, int *number,
+                           att_why *why)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char datasets[4096];
+
+    att_env_find("datasets", datasets, sizeof datasets);
+    const att_run_options run = {
+        .command = {cli->self, model, datasets, "/dev/null", ATT_MEMORY_GIB * 0x1p30},
+        .workers = workers ? (int)workers : (int)processors,
+        .stamp = "",
+        .quiet = quiet};
+    return att_run_plan_measure(plan, &run, result, number, why);
 }
