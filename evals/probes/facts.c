@@ -18,12 +18,8 @@ static bool set_apart(facts *f, int64_t from, int64_t n)
 
     for (int64_t i = from; i < PROBE_CODES && found < n; i++) {
         bool apart = true;
-        for (int64_t j = from; j < from + found && apart; j++) {
-            double dot = 0;
-            for (int d = 0; d < PROBE_CODE; d++)
-                dot += (double)facts_code(f, i)[d] * (double)facts_code(f, j)[d];
-            apart = fabs(dot) < FACTS_APART;
-        }
+        for (int64_t j = from; j < from + found && apart; j++)
+            apart = fabs(facts_cosine(facts_code(f, i), facts_code(f, j))) < FACTS_APART;
         if (apart) {
             const int64_t code = f->order[i];
             f->order[i] = f->order[from + found];
@@ -37,9 +33,10 @@ static att_status start(facts *f, const facts_plan *plan)
 {
     for (int64_t i = 0; i < PROBE_CODES; i++)
         f->order[i] = i;
-    att_rng_shuffle(f->rng, f->order, PROBE_CODES, sizeof *f->order);
-    while (!set_apart(f, plan->names - plan->apart, plan->apart))
+    do
         att_rng_shuffle(f->rng, f->order, PROBE_CODES, sizeof *f->order);
+    while (!set_apart(f, plan->names - plan->apart, plan->apart) ||
+           (plan->suits && !plan->suits(f)));
     probe_hay_of(f->c, f->rng, f->context, plan->names, f->order);
     return plan->lay_out(f);
 }
@@ -97,6 +94,15 @@ void facts_noise(const facts *f, float *out)
     }
     for (int d = 0; d < PROBE_CODE; d++)
         out[d] = (float)(v[d] / sqrt(size));
+}
+
+double facts_cosine(const float *a, const float *b)
+{
+    double dot = 0;
+
+    for (int d = 0; d < PROBE_CODE; d++)
+        dot += (double)a[d] * (double)b[d];
+    return dot;
 }
 
 void facts_sum(const facts *f, const int64_t *names, int64_t n, float *out)

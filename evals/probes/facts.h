@@ -30,6 +30,8 @@ typedef struct facts_plan {
     int64_t marks;  /* columns of V */
     int64_t names;  /* codes that the hay leaves out */
     int64_t apart;  /* the last of them, so many, have cosines below FACTS_APART */
+    bool (*suits)(const facts *f); /* may these names be asked for?  Otherwise others are drawn;
+                                    * NULL = any may */
     att_status (*lay_out)(facts *f);
 } facts_plan;
 
@@ -47,6 +49,8 @@ const float *facts_code(const facts *f, int64_t name);
 void facts_put(const facts *f, int64_t at, int64_t key, int64_t value);
 /* A random direction: unit vector. */
 void facts_noise(const facts *f, float *out);
+/* Of two unit vectors. */
+double facts_cosine(const float *a, const float *b);
 /* Sum of n codes at norm 1.  `names`: places in the order. */
 void facts_sum(const facts *f, const int64_t *names, int64_t n, float *out);
 

@@ -79,6 +79,13 @@ static void dense_answers_in_every_haystack(void)
         dense_is_right(tasks[i], params);
 }
 
+/* Of pairs drawn without regard to their cosine, this one's sum drowned in the hay. */
+static void two_keys_of_one_question_stand_out_from_a_long_haystack(void)
+{
+    CU_ASSERT_EQUAL(probe_number("needle_multi_query", "flash_f32", "len=98304", "accuracy"), 1);
+    CU_ASSERT_EQUAL(probe_number("needle_multi_query", "flash_f32", "len=98304", "unexplained"), 0);
+}
+
 static void what_a_mask_hides_is_not_answered(void)
 {
     for (size_t i = 0; i < TASKS; i++)
@@ -164,6 +171,8 @@ int main(void)
     const CU_TestInfo tests[] = {
         {"the kernels of the house come together", open_house},
         {"dense answers in every haystack", dense_answers_in_every_haystack},
+        {"two keys of one question stand out from a long haystack",
+         two_keys_of_one_question_stand_out_from_a_long_haystack},
         {"what a mask hides is not answered", what_a_mask_hides_is_not_answered},
         {"every control is punished", every_control_is_punished},
         {"one row is not enough where several answers are wanted",
