@@ -9,7 +9,7 @@ abi=$(sed -n 's/^#define ATT_ABI_MAJOR \([0-9]*\)u/\1/p; s/^#define ATT_ABI_MINO
 install -D -m 755 "$1" "$to/bin/attest"
 install -D -m 644 kernels/attn.h "$to/include/attest/attn.h"
 install -D -m 644 LICENSE "$to/share/doc/attest/LICENSE"
-for suite in ci/suites/*.json; do
+for suite in ci/suites/*.json ci/policies/*.json; do
     install -D -m 644 "$suite" "$to/share/attest/$suite"
 done
 (cd datasets && find . -path ./models -prune -o -path ./tests -prune -o -type f ! -name '*.[ch]' -print) |

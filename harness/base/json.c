@@ -212,31 +212,34 @@ static bool value(scan *s, int depth)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
 }
 
-/* What only the tree shows: repeated keys, numbers that overflow.  NULL = fine; *key names one. */
-static const char *check_tree(const cJSON *node, const char **key)
+/* What only the tree shows: repeated keys, numbers that overflow.  NULL = fine; *where: the node.
+ */
+static const char *check_tree(const cJSON *node, const cJSON **where)
 {
     size_t n = 0, i = 0;
-    const char **names = NULL, *error = NULL;
+    const cJSON **names = NULL;
+    const char *error = NULL;
 
+    *where = node;
     if (cJSON_IsNumber(node) && !isfinite(node->valuedouble))
         return "a number beyond the range of a double";
     if (!cJSON_IsObject(node) && !cJSON_IsArray(node))
         return NULL;
     for (const cJSON *c = node->child; c && !error; c = c->next, n++)
-        error = check_tree(c, key);
+        error = check_tree(c, where);
     if (error || n < 2 || !cJSON_IsObject(node))
         return error;
     if (!(names = malloc(n * sizeof *names)))
         return "no memory";
     for (const cJSON *c = node->child; c; c = c->next)
-        names[i++] = c->string;
+        names[i++] = c;
     qsort(names, n, sizeof *names, by_name);
     for (i = 1; i < n && !error; i++)
-        if (strcmp(names[i - 1], names[i]) == 0) {
-            *key = names[i];
+        if (by_name(&names[i - 1], &names[i]) == 0) {
+            *where = names[i];
             error = "a repeated key";
         }
     free(names);
@@ -259,7 +262,7 @@ att_status att_json_parse(const char *text, size_t length, const char *name, cJS
 {
     const unsigned char *start = (const unsigned char *)text;
     scan s = {.at = start, .end = start + length};
-    const char *key = "";
+    const cJSON *where = NULL;
 
     if (value(&s, 0)) {
         blanks(&s);
@@ -275,9 +278,10 @@ att_status att_json_parse(const char *text, size_t length, const char *name, cJS
         att_why_set(why, "%s: no memory for its JSON", name);
         return ATT_NO_MEMORY;
     }
-    const char *error = check_tree(tree, &key);
+    const char *error = check_tree(tree, &where);
     if (error) {
-        att_why_set(why, "%s: %s%s%s%s", name, error, *key ? " \"" : "", key, *key ? "\"" : "");
+        att_why_set(why, "%s:%zu: %s%s%.80s", name, att_json_line(text, length, tree, where), error,
+                    where->string ? ": " : "", where->string ? where->string : "");
         cJSON_Delete(tree);
         return ATT_CORRUPT;
     }
@@ -300,6 +304,46 @@ att_status att_json_read(const char *path, size_t limit, cJSON **out, att_why *w
     att_status status = att_json_parse(text, length, path, out, why);
     free(text);
     return status;
+}
+
+/* Steps over the text of `at`, a node of the parsed tree, until it comes to `node`: true. */
+static bool walk_to(scan *s, const cJSON *at, const cJSON *node, int depth)
+{
+    const bool object = cJSON_IsObject(at);
+    blanks(s);
+    if (at == node)
+        return true;
+    if (!object && !cJSON_IsArray(at)) {
+        value(s, depth);
+        return false;
+    }
+    s->at++;
+    for (const cJSON *c = at->child; c && !s->error; c = c->next) {
+        blanks(s);
+        if (object && string(s)) {
+            blanks(s);
+            take(s, ':');
+        }
+        if (walk_to(s, c, node, depth + 1))
+            return true;
+        blanks(s);
+        take(s, ',');
+    }
+    blanks(s);
+    s->at += s->at < s->end;
+    return false;
+}
+
+size_t att_json_line(const char *text, size_t length, const cJSON *root, const cJSON *node)
+{
+    scan s = {.at = (const unsigned char *)text, .end = (const unsigned char *)text + length};
+    size_t line = 1;
+
+    if (!walk_to(&s, root, node, 0) || s.error)
+        return 0;
+    for (; (const unsigned char *)text < s.at; text++)
+        line += *text == '\n';
+    return line;
 }
 
 const cJSON *att_json_get(const cJSON *object, const char *key)

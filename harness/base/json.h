@@ -21,6 +21,10 @@ att_status att_json_parse(const char *text, size_t length, const char *name, cJS
 /* The same for a whole file of at most `limit` bytes. */
 att_status att_json_read(const char *path, size_t limit, cJSON **out, att_why *why);
 
+/* The line, from 1, on which a node of the tree that text[0..length) was parsed to begins; 0 where
+ * it is none of its nodes. */
+size_t att_json_line(const char *text, size_t length, const cJSON *root, const cJSON *node);
+
 /* Case-sensitive member; NULL if absent. */
 const cJSON *att_json_get(const cJSON *object, const char *key);
 /* Typed members: false if absent or of another type. */

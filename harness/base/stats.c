@@ -285,6 +285,18 @@ static int by_cluster(const void *a, const void *b)
     return (x->cluster > y->cluster) - (x->cluster < y->cluster);
 }
 
+size_t att_tarone(const double *least, size_t m, double level)
+{
+    for (size_t k = 1; k < m; k++) {
+        size_t able = 0;
+        for (size_t i = 0; i < m; i++)
+            able += least[i] <= level / (double)k;
+        if (able <= k)
+            return k;
+    }
+    return m > 0 ? m : 1;
+}
+
 double att_design_effect(const uint8_t *hit, const int32_t *cluster, size_t n)
 {
     if (n < 2)

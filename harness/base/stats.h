@@ -38,6 +38,11 @@ att_interval att_mean_interval(const double *x, size_t n, double confidence);
 /* Holm 1979: adjusted p-values of m tests, in place of the caller's order. */
 void att_holm(const double *p, size_t m, double *adjusted);
 
+/* Tarone 1990: by how many tests the level is divided (Bonferroni), where least[i] is the smallest
+ * p that test i can reach given how many pairs differ in it; what cannot reach the level does not
+ * count.  At least 1. */
+size_t att_tarone(const double *least, size_t m, double level);
+
 /* Design effect of binary items in clusters (Kish 1965): cluster[i] of item i; at least 1. */
 double att_design_effect(const uint8_t *hit, const int32_t *cluster, size_t n);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attest describe FILE.so: what a plugin declares, as JSON on descriptor 3.  A process of its own,
  * since loading runs the plugin's code. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -45,12 +46,15 @@ static int run(const att_cli *cli, int argc, char **argv)
     fputs("{\"kernels\":[", f);
     for (size_t i = 0; status == ATT_OK && i < n; i++) {
         const att_kernel *k = kernels[i];
-        fprintf(f, "%s{\"class\":%d,", i ? "," : "", k->class_);
+        fprintf(f, "%s{\"acc\":%d,\"align\":%" PRId64 ",\"class\":%d,", i ? "," : "",
+                k->precision.acc, k->align, k->class_);
         put(f, "family", k->family);
         fputs("\"margin\":", f);
         att_json_put_real(f, k->margin);
         fputc(',', f);
         put(f, "name", k->name);
+        fprintf(f, "\"out\":%d,\"over_read\":%" PRId64 ",\"prob\":%d,", k->precision.out,
+                k->over_read, k->precision.prob);
         fputs("\"params\":[", f);
         for (size_t j = 0; j < att_param_count(k->params); j++) {
             fputs(j ? "," : "", f);

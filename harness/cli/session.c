@@ -124,21 +124,27 @@ static const att_param *params_of(att_arena *arena, const cJSON *list)
 static const att_kernel *shadow(att_arena *arena, const cJSON *k)
 {
     att_kernel *out = att_arena_zeros(arena, 1, sizeof *out);
-    int64_t class_ = 0;
+    int64_t class_ = 0, acc = 0, prob = 0, rounded = 0;
 
     if (!out)
         return NULL;
     att_json_int(k, "class", &class_);
+    att_json_int(k, "acc", &acc);
+    att_json_int(k, "prob", &prob);
+    att_json_int(k, "out", &rounded);
     *out = (att_kernel){.struct_size = sizeof *out,
                         .abi = ATT_ABI,
                         .name = word(arena, k, "name"),
                         .family = word(arena, k, "family"),
                         .summary = word(arena, k, "summary"),
                         .class_ = (int32_t)class_,
+                        .precision = {(int32_t)acc, (int32_t)prob, (int32_t)rounded, 0},
                         .params = params_of(arena, att_json_get(k, "params")),
                         .supports = never,
                         .attend = never_attend};
     att_json_real(k, "margin", &out->margin);
+    att_json_int(k, "align", &out->align);
+    att_json_int(k, "over_read", &out->over_read);
     return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "core/declare.h"
 #include "core/record.h"
 
 static void drop_pairs(att_text_pair *pairs, size_t n)
@@ -31,6 +32,7 @@ void att_result_clear(att_result *r)
         free(r->comparisons[i].kernel);
         free(r->comparisons[i].verdict);
     }
+    att_declarations_drop(r->declarations, r->n_declarations);
     drop_pairs(r->tool, r->n_tool);
     drop_pairs(r->env, r->n_env);
     drop_pairs(r->inputs, r->n_inputs);
@@ -168,6 +170,11 @@ static att_status print(const att_result *r, FILE *f, att_why *why)
         fputs(", \"sha256\": ", f);
         att_json_put_text(f, r->inputs[i].value ? r->inputs[i].value : "");
         fputc('}', f);
+    }
+    fputs("\n],\n\"kernels\": [", f);
+    for (size_t i = 0; i < r->n_declarations; i++) {
+        fputs(i ? ",\n" : "\n", f);
+        att_declaration_print(&r->declarations[i], f);
     }
     fputs("\n]", f);
     put_text(f, "plan", r->plan_hash);

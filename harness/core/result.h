@@ -11,7 +11,7 @@
 #include "core/eval.h"
 
 #define ATT_RESULT_MAJOR 1
-#define ATT_RESULT_MINOR 0
+#define ATT_RESULT_MINOR 1
 
 /* What a case can end as. */
 typedef enum att_outcome {
@@ -100,6 +100,14 @@ typedef struct att_comparison {
     char *verdict;  /* "same", "worse", "better", "cannot tell", "no power" */
 } att_comparison;
 
+/* What a kernel promises of itself.  Types: att_dtype; ATT_DTYPES = that of the call's tensors. */
+typedef struct att_declaration {
+    char *kernel; /* canonical, with parameters */
+    int32_t class_, acc, prob, out;
+    double margin;
+    int64_t align, over_read;
+} att_declaration;
+
 typedef struct att_text_pair {
     char *key, *value;
 } att_text_pair;
@@ -117,6 +125,8 @@ typedef struct att_result {
     size_t n_records;
     att_comparison *comparisons;
     size_t n_comparisons;
+    att_declaration *declarations; /* sorted by kernel; none in results of version 1.0 */
+    size_t n_declarations;
     double seconds;
 } att_result;
 

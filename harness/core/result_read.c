@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "core/declare.h"
 #include "core/record.h"
 #include "core/result.h"
 
@@ -167,6 +168,30 @@ static att_status comparisons(const cJSON *root, att_result *r, const place *at)
     return st;
 }
 
+/* Results of version 1.0 have none. */
+static att_status declarations(const cJSON *root, att_result *r, const place *at)
+{
+    const cJSON *array = att_json_get(root, "kernels");
+    void *made = NULL;
+    size_t n = 0;
+    att_why inner = {""};
+    att_status st =
+        array ? room(array, "kernels", cJSON_IsArray(array), sizeof *r->declarations, &made, &n, at)
+              : ATT_OK;
+
+    r->declarations = made;
+    for (const cJSON *c = array && !st ? array->child : NULL; c; c = c->next) {
+        if (att_declaration_parse(c, &r->declarations[r->n_declarations], &inner) != ATT_OK) {
+            att_why_set(at->why, "%s: %s", at->path, inner.text);
+            return ATT_CORRUPT;
+        }
+        size_t last = r->n_declarations++;
+        if (last > 0 && strcmp(r->declarations[last - 1].kernel, r->declarations[last].kernel) >= 0)
+            return wrong(at, "kernels", "sorted, each kernel once");
+    }
+    return st;
+}
+
 static int by_line(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -244,7 +269,7 @@ static att_status parse(const cJSON *root, att_result *r, const place *at)
         (st = facts(root, "env", &r->env, &r->n_env, at)) || (st = inputs(root, r, at)) ||
         (st = whole(shard, "index", 1, &r->shard, at)) ||
         (st = whole(shard, "of", 1, &r->shards, at)) || (st = cases(root, r, at)) ||
-        (st = comparisons(root, r, at)))
+        (st = comparisons(root, r, at)) || (st = declarations(root, r, at)))
         return st;
     if (r->shard > r->shards)
         return wrong(at, "shard", "within its number");

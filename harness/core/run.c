@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "core/ctx_own.h"
+#include "core/declare.h"
 #include "core/journal.h"
 #include "core/record.h"
 #include "core/second_look.h"
@@ -414,6 +415,8 @@ att_status att_run_plan_measure(const att_run_plan *plan, const att_run_options 
     sigaction(SIGINT, &act, &old_int);
     sigaction(SIGTERM, &act, &old_term);
     sigaction(SIGPIPE, &ignore, &old_pipe);
+    if (status == ATT_OK)
+        status = att_declarations_fill(plan, result, why);
     if (status == ATT_OK && options->journal)
         status = att_journal_open(options->journal, options->resume, &x.journal, why);
     if (status == ATT_OK)

@@ -82,7 +82,25 @@ static void the_message_names_line_and_column(void)
     CU_ASSERT_EQUAL(parse("{\n  \"a\": 01\n}", &why), ATT_CORRUPT);
     CU_ASSERT_STRING_EQUAL(why.text, "test:2:9: a number starts with a needless 0");
     CU_ASSERT_EQUAL(parse("{\"a\": 1, \"a\": 2}", &why), ATT_CORRUPT);
-    CU_ASSERT_STRING_EQUAL(why.text, "test: a repeated key \"a\"");
+    CU_ASSERT_STRING_EQUAL(why.text, "test:1: a repeated key: a");
+}
+
+static void a_node_is_found_on_its_line(void)
+{
+    static const char text[] = "{\n\"a\": [1, {\"b\\\"\": \"x,}\"},\n [], 2\n],\n\n\"c\": {}}";
+    cJSON *tree = NULL, *other = NULL;
+    const size_t n = strlen(text);
+    CU_ASSERT_EQUAL_FATAL(att_json_parse(text, n, "test", &tree, NULL), ATT_OK);
+    CU_ASSERT_EQUAL_FATAL(att_json_parse("1", 1, "test", &other, NULL), ATT_OK);
+    const cJSON *a = att_json_get(tree, "a");
+    CU_ASSERT_EQUAL(att_json_line(text, n, tree, tree), 1);
+    CU_ASSERT_EQUAL(att_json_line(text, n, tree, a), 2);
+    CU_ASSERT_EQUAL(att_json_line(text, n, tree, cJSON_GetArrayItem(a, 1)->child), 2);
+    CU_ASSERT_EQUAL(att_json_line(text, n, tree, cJSON_GetArrayItem(a, 3)), 3);
+    CU_ASSERT_EQUAL(att_json_line(text, n, tree, att_json_get(tree, "c")), 6);
+    CU_ASSERT_EQUAL(att_json_line(text, n, tree, other), 0);
+    cJSON_Delete(tree);
+    cJSON_Delete(other);
 }
 
 static char *print(const char *text, double x)
@@ -172,6 +190,7 @@ int main(void)
         {"what_cjson_forgives_is_refused", what_cjson_forgives_is_refused},
         {"nesting_is_bounded", nesting_is_bounded},
         {"the_message_names_line_and_column", the_message_names_line_and_column},
+        {"a_node_is_found_on_its_line", a_node_is_found_on_its_line},
         {"numbers_come_back_bit_by_bit", numbers_come_back_bit_by_bit},
         {"any_bytes_become_valid_text", any_bytes_become_valid_text},
         {"members_are_found_by_exact_name_and_type", members_are_found_by_exact_name_and_type},

@@ -199,6 +199,19 @@ static void quantiles_interpolate_and_show_nan(void)
     CU_ASSERT_EQUAL(att_quantile(with_nan, 3, 0.5), 2.0);
 }
 
+/* Ten discordant pairs can reach .001, nine cannot; 2^-11 can reach .001 / 2, 2^-10 cannot. */
+static void tests_that_cannot_reach_the_level_do_not_count(void)
+{
+    static const double none[] = {1, 1, 1, 1}, one[] = {1, 0x1p-9, 0x1p-10, 1};
+    static const double two[] = {0x1p-11, 0x1p-11, 0x1p-10, 1}, all[] = {0, 0, 0, 0};
+
+    CU_ASSERT_EQUAL(att_tarone(none, 4, 0.001), 1);
+    CU_ASSERT_EQUAL(att_tarone(one, 4, 0.001), 1);
+    CU_ASSERT_EQUAL(att_tarone(two, 4, 0.001), 2);
+    CU_ASSERT_EQUAL(att_tarone(all, 4, 0.001), 4);
+    CU_ASSERT_EQUAL(att_tarone(NULL, 0, 0.001), 1);
+}
+
 int main(void)
 {
     const CU_TestInfo tests[] = {
@@ -225,6 +238,8 @@ int main(void)
          design_effect_agrees_with_the_analysis_of_variance},
         {"one_context_counts_as_one_item", one_context_counts_as_one_item},
         {"quantiles_interpolate_and_show_nan", quantiles_interpolate_and_show_nan},
+        {"tests that cannot reach the level do not count",
+         tests_that_cannot_reach_the_level_do_not_count},
         CU_TEST_INFO_NULL};
 
     return att_suite_run("stats", tests);

@@ -74,6 +74,14 @@ static att_result hostile(void)
     r->diagnoses[0] = (att_diagnosis){made_text("top_left"), made_text("mask\tanchored"), 0.8};
     made_add(&x, "parity", "flash_f32", "", 0, ATT_CRASH)->signal = 11;
     made_add(&x, "parity", "flash_f32", "", ((uint64_t)1 << 53) - 1, ATT_NO_POWER);
+    x.declarations = calloc(2, sizeof *x.declarations);
+    if (!x.declarations)
+        abort();
+    x.n_declarations = 2;
+    x.declarations[0] = (att_declaration){
+        made_text("flash_f32"), ATT_EXACT, ATT_F32, ATT_BF16, ATT_DTYPES, 0, 64, 0};
+    x.declarations[1] = (att_declaration){
+        made_text("plugin:'./a b.so'#k"), ATT_APPROX, ATT_F64, ATT_F32, ATT_F16, 0.02, 0, 96};
     x.comparisons = calloc(2, sizeof *x.comparisons);
     if (!x.comparisons)
         abort();
@@ -125,6 +133,8 @@ static void a_hostile_result_makes_the_round_trip(void)
     CU_ASSERT_STRING_EQUAL(y.records[0].reason, x.records[0].reason);
     CU_ASSERT(same(y.records[0].items[2].score, -INFINITY) && isnan(y.records[0].items[0].score));
     CU_ASSERT_EQUAL(y.records[2].seed, ((uint64_t)1 << 53) - 1);
+    CU_ASSERT_EQUAL_FATAL(y.n_declarations, 2);
+    CU_ASSERT(y.declarations[0].out == ATT_DTYPES && y.declarations[1].over_read == 96);
     CU_ASSERT_EQUAL_FATAL(y.n_comparisons, 2);
     CU_ASSERT(same(y.comparisons[0].lo, -0.1) && isnan(y.comparisons[1].p));
     free(first);
@@ -210,10 +220,10 @@ static void lies_are_refused_by_name(void)
     static const struct {
         const char *from, *to, *says;
     } rows[] = {
-        {"\"1.0\"", "\"2.0\"", "schema version 2.0"},
-        {"\"1.0\"", "\"10.0\"", "schema version 10.0"},
-        {"\"1.0\"", "\"1\"", "schema version 1;"},
-        {"\"1.0\"", "1.0", "schema_version"},
+        {"\"1.1\"", "\"2.0\"", "schema version 2.0"},
+        {"\"1.1\"", "\"10.0\"", "schema version 10.0"},
+        {"\"1.1\"", "\"1\"", "schema version 1;"},
+        {"\"1.1\"", "1.1", "schema_version"},
         {"\"gate\": null", "\"suite\": \"again\"", "repeated key"},
         {"\"status\": \"complete\"", "\"status\": \"fine\"", "status"},
         {"\"index\": 2", "\"index\": 4", "shard"},
@@ -230,6 +240,11 @@ static void lies_are_refused_by_name(void)
         {"\"alpha\": \"\"", "\"alpha\": 1", "env"},
         {"\"run_id\": \"", "\"run_ie\": \"", "run_id"},
         {"\"sha256\": \"11\"", "\"sha\": \"11\"", "sha256"},
+        {"\"acc\": \"f32\"", "\"acc\": \"f33\"", "\"acc\""},
+        {"\"over_read\": 96", "\"over_read\": -1", "\"over_read\""},
+        {"\"margin\": 0, \"out\"", "\"margin\": 7, \"out\"", "\"margin\""},
+        {"\"kernel\": \"flash_f32\", \"margin\": 0,", "\"kernel\": \"z\", \"margin\": 0,",
+         "sorted, each kernel once"},
     };
     place p = place_make();
     att_result x = hostile();
@@ -259,7 +274,7 @@ static void a_later_minor_with_new_members_is_read(void)
     CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, NULL), ATT_OK);
     char *text = att_file_read(p.file, 1 << 20, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    char *a = swapped(text, "\"1.0\"", "\"1.17\""),
+    char *a = swapped(text, "\"1.1\"", "\"1.17\""),
          *b = swapped(a, "\"seed\": 7", "\"colour\": [1], \"seed\": 7");
     CU_ASSERT_EQUAL(read_text(&p, b, strlen(b), NULL), ATT_OK);
     free(a);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attest gate: may this change go in?  A run against its baseline, under a policy. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "core/env.h"
+#include "core/verdict.h"
+#include "gate/gate.h"
+#include "gate_files.h"
+#include "gate_print.h"
+
+typedef struct options {
+    const char *baseline, *policy, *waivers, *date;
+    bool json;
+} options;
+
+static const att_option table[] = {
+    {"baseline", ATT_OPTION_TEXT, offsetof(options, baseline), "FILE", NULL,
+     "default: ci/baselines/SUITE.json of the run's suite"},
+    {"policy", ATT_OPTION_TEXT, offsetof(options, policy), "FILE", NULL,
+     "default: ci/policies/default.json"},
+    {"waivers", ATT_OPTION_TEXT, offsetof(options, waivers), "FILE", NULL,
+     "default: ci/waivers.json, where there is one"},
+    {"date", ATT_OPTION_TEXT, offsetof(options, date), "YYYY-MM-DD", NULL,
+     "the day that waivers are judged by; default: today (UTC)"},
+    {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "one object on stdout"},
+    {.name = NULL}};
+
+extern const att_verb att_verb_gate;
+
+/* What is judged, and by what. */
+typedef struct job {
+    att_result result;
+    att_baseline baseline;
+    att_policy policy;
+    att_waivers waivers;
+    char today[16];
+    bool done, no_baseline;
+} job;
+
+static void set_today(const options *o, job *j)
+{
+    const time_t now = time(NULL);
+    struct tm day;
+
+    if (o->date)
+        snprintf(j->today, sizeof j->today, "%s", o->date);
+    else if (gmtime_r(&now, &day))
+        strftime(j->today, sizeof j->today, "%Y-%m-%d", &day);
+}
+
+static att_status read_rules(const options *o, job *j, att_why *why)
+{
+    char path[4096];
+
+    att_env_find("ci/policies/default.json", path, sizeof path);
+    att_status status = att_policy_read(o->policy ? o->policy : path, &j->policy, why);
+    if (status == ATT_OK && (o->waivers || access("ci/waivers.json", F_OK) == 0))
+        status = att_waivers_read(o->waivers ? o->waivers : "ci/waivers.json", &j->waivers, why);
+    return status;
+}
+
+static att_status read_all(const options *o, const char *folder, job *j, att_why *why)
+{
+    char path[4096];
+    att_status status = read_rules(o, j, why);
+
+    if (status == ATT_OK)
+        status = att_gate_read_run(folder, &j->result, &j->done, why);
+    if (status != ATT_OK)
+        return status;
+    att_gate_baseline_path(o->baseline, &j->result, path, sizeof path);
+    j->no_baseline = access(path, R_OK) != 0;
+    if (j->no_baseline) {
+        att_why_set(why, "%s: there is no such baseline (attest baseline accept makes it)", path);
+        return ATT_OK;
+    }
+    return att_baseline_read(path, &j->baseline, why);
+}
+
+static att_status judge(const options *o, const job *j, int *code, att_why *why)
+{
+    const att_gate_ask ask = {.result = &j->result,
+                              .done = j->done,
+                              .baseline = &j->baseline,
+                              .policy = &j->policy,
+                              .waivers = &j->waivers,
+                              .today = j->today};
+    att_gate gate = {0};
+    att_status status = att_gate_judge(&ask, &gate, why);
+
+    if (status == ATT_OK)
+        o->json ? att_gate_print_json(&gate, &j->policy) : att_gate_print(&gate, &j->policy);
+    *code = gate.code;
+    att_gate_drop(&gate);
+    return status;
+}
+
+static int run(const att_cli *cli, int argc, char **argv)
+{
+    options o = {0};
+    job j = {0};
+    att_why why = {""};
+    int first = 0, code = att_options_read(&att_verb_gate, argc, argv, &o, &first);
+
+    (void)cli;
+    if (code >= 0)
+        return code;
+    if (argc - first > 1)
+        return att_usage(&att_verb_gate, "one run, not %d", argc - first);
+    if (o.date && !att_day_is(o.date))
+        return att_usage(&att_verb_gate, "--date %s: a day as 2030-12-31 is expected", o.date);
+    set_today(&o, &j);
+    att_status status = read_all(&o, first < argc ? argv[first] : "runs/latest", &j, &why);
+    if (status == ATT_OK && j.no_baseline)
+        code = att_exit_worse(ATT_EXIT_INCONCLUSIVE, att_verdict_exit(&j.result, 0));
+    else if (status == ATT_OK)
+        status = judge(&o, &j, &code, &why);
+    if (status != ATT_OK)
+        code = att_exit_of(status);
+    if (*why.text)
+        fprintf(stderr, "attest gate: %s\n", why.text);
+    att_waivers_drop(&j.waivers);
+    att_policy_drop(&j.policy);
+    att_baseline_drop(&j.baseline);
+    att_result_clear(&j.result);
+    return code;
+}
+
+const att_verb att_verb_gate = {.name = "gate",
+                                .operands = "[RUNDIR]",
+                                .summary = "may this change go in? a run against its baseline",
+                                .options = table,
+                                .run = run};
