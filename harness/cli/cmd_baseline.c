@@ -239,7 +239,7 @@ static int run(const att_cli *cli, int argc, char **argv)
         status = ATT_IO;
     }
     code = status == ATT_OK ? jobs[which].run(&j, &why) : att_exit_of(status);
-    if (*why.text)
+    if (code != ATT_EXIT_PASS && *why.text)
         fprintf(stderr, "attest baseline: %s\n", why.text);
     att_baseline_drop(&j.was);
     att_baseline_drop(&j.is);

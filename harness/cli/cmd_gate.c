@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attest gate: may this change go in?  A run against its baseline, under a policy. */
+/* attest gate: may this change go in?  A run against its baseline, under a policy; or two kernels,
+ * or two builds of a plugin, measured now on the same cases. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +14,15 @@
 #include "gate/gate.h"
 #include "gate_files.h"
 #include "gate_print.h"
+#include "gate_two.h"
+#include "session.h"
+#include "tables.h"
 
 typedef struct options {
-    const char *baseline, *policy, *waivers, *date;
-    bool json;
+    const char *baseline, *policy, *waivers, *date, *base, *head, *suite, *model;
+    att_list evals;
+    int64_t seed, rounds, workers;
+    bool json, quiet;
 } options;
 
 static const att_option table[] = {
@@ -27,6 +34,22 @@ static const att_option table[] = {
      "default: ci/waivers.json, where there is one"},
     {"date", ATT_OPTION_TEXT, offsetof(options, date), "YYYY-MM-DD", NULL,
      "the day that waivers are judged by; default: today (UTC)"},
+    {"base", ATT_OPTION_TEXT, offsetof(options, base), "FILE.so|KERNEL", NULL,
+     "what the change is held against, measured now; with --head"},
+    {"head", ATT_OPTION_TEXT, offsetof(options, head), "FILE.so|KERNEL", NULL,
+     "the change, measured beside it"},
+    {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
+     "for --base and --head; default: smoke"},
+    {"eval", ATT_OPTION_LIST, offsetof(options, evals), "GLOB", NULL,
+     "only these measures of it, or those of a track: numeric, probes, model, cost"},
+    {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
+     "in place of the suite's seeds"},
+    {"rounds", ATT_OPTION_INT, offsetof(options, rounds), "N", "1:100",
+     "measure so often, sides in turn; 3 and more judge speed too; default: 1"},
+    {"model", ATT_OPTION_TEXT, offsetof(options, model), "FILE", NULL, "a GGUF file"},
+    {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",
+     "processes; default: one a processor"},
+    {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "one object on stdout"},
     {.name = NULL}};
 
@@ -38,6 +61,8 @@ typedef struct job {
     att_baseline baseline;
     att_policy policy;
     att_waivers waivers;
+    att_gate_time *times;
+    size_t n_times;
     char today[16];
     bool done, no_baseline;
 } job;
@@ -89,7 +114,9 @@ static att_status judge(const options *o, const job *j, int *code, att_why *why)
                               .baseline = &j->baseline,
                               .policy = &j->policy,
                               .waivers = &j->waivers,
-                              .today = j->today};
+                              .today = j->today,
+                              .times = j->times,
+                              .n_times = j->n_times};
     att_gate gate = {0};
     att_status status = att_gate_judge(&ask, &gate, why);
 
@@ -100,30 +127,75 @@ static att_status judge(const options *o, const job *j, int *code, att_why *why)
     return status;
 }
 
+/* Measures both sides in place of reading a run and a baseline; *code: -1, or how it was ended. */
+static att_status measure(const att_cli *cli, const options *o, job *j, int *code, att_why *why)
+{
+    att_arena arena = {0};
+    const char **evals = att_cli_evals(cli, o->evals.at, o->evals.n, &arena);
+    const char *model = o->model                            ? o->model
+                        : access(ATT_MODEL_PATH, R_OK) == 0 ? ATT_MODEL_PATH
+                                                            : NULL;
+    const att_gate_two two = {.base = o->base,
+                              .head = o->head,
+                              .suite = o->suite ? o->suite : "smoke",
+                              .evals = o->evals.n ? evals : NULL,
+                              .model = model,
+                              .seed = o->seed,
+                              .rounds = o->rounds,
+                              .workers = o->workers,
+                              .quiet = o->quiet};
+    int number = 0;
+    att_status status = evals ? read_rules(o, j, why) : ATT_NO_MEMORY;
+
+    if (status == ATT_OK)
+        status = att_gate_two_measure(cli, &two, &j->result, &j->baseline, &j->times, &j->n_times,
+                                      &number, why);
+    j->done = true;
+    if (number)
+        *code = number == SIGTERM ? ATT_EXIT_TERMINATED : ATT_EXIT_INTERRUPT;
+    att_arena_drop(&arena);
+    return status;
+}
+
+/* -1, or a usage error. */
+static int check(const options *o, int operands)
+{
+    if (operands > 1)
+        return att_usage(&att_verb_gate, "one run, not %d", operands);
+    if (o->date && !att_day_is(o->date))
+        return att_usage(&att_verb_gate, "--date %s: a day as 2030-12-31 is expected", o->date);
+    if (!o->base != !o->head)
+        return att_usage(&att_verb_gate, "--base and --head go together");
+    if (o->base && (operands > 0 || o->baseline))
+        return att_usage(&att_verb_gate, "--base takes the place of a run and its baseline");
+    if (!o->base && (o->suite || o->evals.n > 0 || o->seed >= 0 || o->rounds > 1))
+        return att_usage(&att_verb_gate,
+                         "--suite, --eval, --seed and --rounds are for what is measured now "
+                         "(--base and --head)");
+    return -1;
+}
+
 static int run(const att_cli *cli, int argc, char **argv)
 {
-    options o = {0};
+    options o = {.seed = -1, .rounds = 1};
     job j = {0};
     att_why why = {""};
     int first = 0, code = att_options_read(&att_verb_gate, argc, argv, &o, &first);
 
-    (void)cli;
-    if (code >= 0)
+    if (code >= 0 || (code = check(&o, argc - first)) >= 0)
         return code;
-    if (argc - first > 1)
-        return att_usage(&att_verb_gate, "one run, not %d", argc - first);
-    if (o.date && !att_day_is(o.date))
-        return att_usage(&att_verb_gate, "--date %s: a day as 2030-12-31 is expected", o.date);
     set_today(&o, &j);
-    att_status status = read_all(&o, first < argc ? argv[first] : "runs/latest", &j, &why);
+    att_status status = o.base ? measure(cli, &o, &j, &code, &why)
+                               : read_all(&o, first < argc ? argv[first] : "runs/latest", &j, &why);
     if (status == ATT_OK && j.no_baseline)
         code = att_exit_worse(ATT_EXIT_INCONCLUSIVE, att_verdict_exit(&j.result, 0));
-    else if (status == ATT_OK)
+    else if (status == ATT_OK && code < 0)
         status = judge(&o, &j, &code, &why);
     if (status != ATT_OK)
         code = att_exit_of(status);
-    if (*why.text)
+    if (status != ATT_OK || j.no_baseline)
         fprintf(stderr, "attest gate: %s\n", why.text);
+    free(j.times);
     att_waivers_drop(&j.waivers);
     att_policy_drop(&j.policy);
     att_baseline_drop(&j.baseline);

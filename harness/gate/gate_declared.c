@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/fp.h"
 #include "core/declare.h"
 #include "gate/gate_own.h"
 
@@ -35,6 +36,22 @@ static double number(const att_declaration *d, size_t i)
     default:
         return *(const double *)(const void *)at;
     }
+}
+
+static const char *type_of(const att_declaration *d, size_t i)
+{
+    const char *at = (const char *)d + members[i].offset;
+    const int32_t type = *(const int32_t *)(const void *)at;
+
+    return type == ATT_DTYPES ? "the tensors' type" : att_dtype_name(type);
+}
+
+static const char *text_of(att_gate *g, const att_declaration *was, const att_declaration *is,
+                           size_t i)
+{
+    return members[i].kind == TYPE
+               ? att_gate_text(g, "declares %s, declared %s", type_of(is, i), type_of(was, i))
+               : "declares less than it did";
 }
 
 static const att_record *record_of(const att_result *result, const char *kernel)
@@ -78,7 +95,7 @@ bool att_gate_declarations(const att_gate_ask *ask, att_gate *g)
             const double before = number(was, i), now = number(is, i);
             const bool less = members[i].kind == TYPE ? now < before : now > before;
             if (less)
-                good = find(g, r, members[i].name, before, now, "declares less than it did");
+                good = find(g, r, members[i].name, before, now, text_of(g, was, is, i));
         }
     }
     return good;

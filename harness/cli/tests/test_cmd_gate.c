@@ -158,6 +158,37 @@ static void damaged_files_are_named_with_their_line_and_exit_6(void)
     CU_ASSERT_TRUE(holds("err", "bad_waivers.json:1: \"cases\" is missing"));
 }
 
+static void two_right_kernels_pass_and_a_bug_is_named_without_a_baseline(void)
+{
+    char arguments[2 * PATH_MAX];
+    static const char form[] = "gate " POLICY "--quiet --suite '%s/ci/suites/mini.json' --seed 5 "
+                               "--eval parity --base %s --head %s";
+
+    clean();
+    snprintf(arguments, sizeof arguments, form, root, "different:tiles_of_17",
+             "different:reversed_keys");
+    CU_ASSERT_EQUAL(attest(arguments), ATT_EXIT_PASS);
+    snprintf(arguments, sizeof arguments, form, root, "flash_f32", "zoo:causal_top_left");
+    CU_ASSERT_EQUAL(attest(arguments), ATT_EXIT_FAIL);
+    CU_ASSERT_TRUE(holds("out", "looks like   causal_top_left"));
+    snprintf(arguments, sizeof arguments, form, root, "flash_f32", "flash_f32");
+    CU_ASSERT_EQUAL(attest(arguments), ATT_EXIT_USAGE);
+    CU_ASSERT_TRUE(holds("err", "do not pair"));
+}
+
+static void speed_is_judged_over_rounds_against_the_policy(void)
+{
+    char arguments[2 * PATH_MAX];
+
+    clean();
+    snprintf(arguments, sizeof arguments,
+             "gate " POLICY "--quiet --suite '%s/ci/suites/mini.json' --eval probe.mqar "
+             "--rounds 5 --base flash_f32 --head different:key_by_key",
+             root);
+    CU_ASSERT_EQUAL(attest(arguments), ATT_EXIT_FAIL);
+    CU_ASSERT_TRUE(holds("out", "FAIL   slower  probe.mqar  key_by_key"));
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -173,6 +204,10 @@ int main(void)
          json_says_verdict_failures_and_how_many_were_compared},
         {"damaged files are named with their line and exit 6",
          damaged_files_are_named_with_their_line_and_exit_6},
+        {"two right kernels pass, and a bug is named, without a baseline",
+         two_right_kernels_pass_and_a_bug_is_named_without_a_baseline},
+        {"speed is judged over rounds, against the policy",
+         speed_is_judged_over_rounds_against_the_policy},
         CU_TEST_INFO_NULL};
     char command[2 * PATH_MAX];
 
