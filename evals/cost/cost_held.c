@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a session keeps: one is opened and filled, and the memory that it took is held to the
- * declared state_bytes.  It may hold more, for room to grow or lists of pages; not less than it
- * says. */
+/* What a session keeps: one is opened, filled and asked once (what cuts a prompt does it then), and
+ * the memory that it took is held to the declared state_bytes.  It may hold more, for room to grow
+ * or lists of pages; not less than it says. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +11,11 @@
 
 enum { BOOKS = 4096 }; /* bytes that a session may need beside its tokens */
 
-/* Tokens of an append, all alike, and their scales. */
+/* Tokens of an append, all alike, and their scales; a query and room for its answer. */
 typedef struct tokens {
     void *data;
     float *scales;
+    void *query, *out;
 } tokens;
 
 static att_problem opened(const parity_spec *s)
@@ -54,7 +55,20 @@ static att_status append(att_ctx *x, const att_problem *as, att_session *session
     return att_ctx_kernel(x)->session->append(session, &p);
 }
 
-/* Bytes held by a session that was opened for p and filled. */
+/* The last token's query, all zeros. */
+static att_status ask(att_ctx *x, const att_problem *as, att_session *session, const tokens *t)
+{
+    att_problem p = *as;
+
+    p.q_len = 1;
+    p.k = p.v = (att_tensor){.dtype = as->k.dtype};
+    p.k_quant = p.v_quant = (att_quant){0};
+    p.q = att_tensor_dense(t->query, as->q.dtype, p.batch, p.heads_q, 1, p.head_dim);
+    p.out = att_tensor_dense(t->out, as->out.dtype, p.batch, p.heads_q, 1, p.value_dim);
+    return att_ctx_kernel(x)->session->attend(session, &p);
+}
+
+/* Bytes held by a session that was opened for p, filled and asked. */
 static att_status fill(att_ctx *x, const att_problem *p, const tokens *t, att_scratch *s,
                        double *held)
 {
@@ -65,6 +79,8 @@ static att_status fill(att_ctx *x, const att_problem *p, const tokens *t, att_sc
     att_status status = ops->open(att_ctx_kernel(x), p, s, &session);
     for (int64_t at = 0; at < p->kv_len && status == ATT_OK; at += p->q_len)
         status = append(x, p, session, at + p->q_len < p->kv_len ? p->q_len : p->kv_len - at, t);
+    if (status == ATT_OK && p->kv_len > 0)
+        status = ask(x, p, session, t);
     *held = (double)att_heap_now() + (double)s->bytes;
     att_heap_end();
     if (session)
@@ -128,9 +144,13 @@ att_status cost_held(att_ctx *x, const parity_spec *s)
         return status;
     }
     tokens t = {calloc((size_t)(rows * width) + 1, sizeof(double)),
-                calloc((size_t)rows + 1, sizeof(float))};
-    status = t.data && t.scales ? measure(x, &p, &t) : ATT_NO_MEMORY;
+                calloc((size_t)rows + 1, sizeof(float)),
+                calloc((size_t)(s->b * s->hq * s->d) + 1, sizeof(double)),
+                calloc((size_t)(s->b * s->hq * s->dv) + 1, sizeof(double))};
+    status = t.data && t.scales && t.query && t.out ? measure(x, &p, &t) : ATT_NO_MEMORY;
     free(t.data);
     free(t.scales);
+    free(t.query);
+    free(t.out);
     return status;
 }

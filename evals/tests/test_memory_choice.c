@@ -124,6 +124,8 @@ static void a_session_that_evicts_is_held_to_what_it_saw(void)
         CU_ASSERT(passes("sequence.session", "h2o_cache{budget=6,recent=3}", "sk=40", seed));
         CU_ASSERT(passes("sequence.session", "h2o_cache{budget=1,recent=1}", "sk=40", seed));
         CU_ASSERT(passes("sequence.session", "h2o_cache", "sk=40", seed));
+        CU_ASSERT(passes("sequence.session", "snapkv_cache{capacity=6,window=3}", "sk=40", seed));
+        CU_ASSERT(passes("sequence.session", "snapkv_cache{capacity=1,window=1}", "sk=40", seed));
     }
 }
 

@@ -17,7 +17,22 @@
 
 enum { ATT_OBSERVE_BUDGET, ATT_OBSERVE_WINDOW, ATT_OBSERVE_POOL }; /* of the parameters */
 
-/* Rows of a parameter table, with these defaults. */
+/* Rows of a parameter table, with these defaults: who votes, ... */
+#define ATT_OBSERVE_VOTERS(window_, pool_)                                                         \
+    {.name = "window",                                                                             \
+     .type = ATT_PARAM_INT,                                                                        \
+     .unit = "tokens",                                                                             \
+     .fallback = window_,                                                                          \
+     .domain = "1:4096",                                                                           \
+     .levels = "1 4 16",                                                                           \
+     .help = "rows that vote, and last keys that are always kept"},                                \
+    {                                                                                              \
+        .name = "pool", .type = ATT_PARAM_INT, .unit = "keys", .fallback = pool_,                  \
+        .domain = "1:1023", .levels = "1 5",                                                       \
+        .help = "votes summed around each key; even ones count as the next odd one"                \
+    }
+
+/* ... and how much is kept a row, before them. */
 #define ATT_OBSERVE_PARAMS(budget_, window_, pool_)                                                \
     {.name = "budget",                                                                             \
      .type = ATT_PARAM_INT,                                                                        \
@@ -27,18 +42,7 @@ enum { ATT_OBSERVE_BUDGET, ATT_OBSERVE_WINDOW, ATT_OBSERVE_POOL }; /* of the par
      .domain = "1:1073741824",                                                                     \
      .levels = "1 8 256",                                                                          \
      .help = "keys kept a row, the window's among them"},                                          \
-        {.name = "window",                                                                         \
-         .type = ATT_PARAM_INT,                                                                    \
-         .unit = "tokens",                                                                         \
-         .fallback = window_,                                                                      \
-         .domain = "1:4096",                                                                       \
-         .levels = "1 4 16",                                                                       \
-         .help = "rows that vote, and last keys that are always kept"},                            \
-    {                                                                                              \
-        .name = "pool", .type = ATT_PARAM_INT, .unit = "keys", .fallback = pool_,                  \
-        .domain = "1:1023", .levels = "1 5",                                                       \
-        .help = "votes summed around each key; even ones count as the next odd one"                \
-    }
+        ATT_OBSERVE_VOTERS(window_, pool_)
 
 typedef struct att_observe_way {
     int64_t shift; /* of the pooled votes */

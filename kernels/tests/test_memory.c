@@ -289,6 +289,52 @@ static void h2o_cache_decodes_what_h2o_replays(void)
     try_drop(&t);
 }
 
+/* The prompt is cut to what its last row chooses; what is generated joins, and nothing else. */
+static void snapkv_cache_keeps_what_snapkv_chooses_for_the_prompts_last_row(void)
+{
+    enum { N = 40, MORE = 5, H = 4, G = 2, D = 8, LAST = N + MORE };
+    const try_spec spec = {SHAPE(1, H, G, LAST, LAST, D, D), .causal = ATT_CAUSAL_BOTTOM_RIGHT};
+    const att_kernel *whole = try_kernel("snapkv"), *steps = try_kernel("snapkv_cache");
+    const att_value v[] = {{.i = 12}, {.i = 4}, {.i = 3}};
+    uint8_t pairs[H * LAST * LAST], seen[H * N * LAST];
+    float out[H * N * D];
+    try_problem t;
+    att_host host;
+    att_session *session = NULL;
+
+    try_make(&t, &spec, 5);
+    CU_ASSERT_EQUAL_FATAL(att_host_make(1, &host), ATT_OK);
+    CU_ASSERT_EQUAL(try_call(whole, ATT_OP_SELECT, &t.p, v, &host, pairs), ATT_OK);
+    att_problem p = t.p;
+    const att_scratch scratch = {.params = v, .host = &host};
+    p.q_len = N;
+    p.lse = (att_tensor){0};
+    CU_ASSERT_EQUAL_FATAL(steps->session->open(steps, &p, &scratch, &session), ATT_OK);
+    for (int64_t i = 0; i < 1 + MORE; i++) { /* the prompt, then token by token */
+        const int64_t n = i ? 1 : N, first = i ? N + i - 1 : 0, length = N + i;
+        att_problem one = p;
+        one.kv_len = one.q_len = n;
+        one.k.shape[2] = one.v.shape[2] = one.q.shape[2] = n;
+        one.k.data = (float *)t.p.k.data + att_tensor_at(&t.p.k, 0, 0, first, 0);
+        one.v.data = (float *)t.p.v.data + att_tensor_at(&t.p.v, 0, 0, first, 0);
+        CU_ASSERT_EQUAL(steps->session->append(session, &one), ATT_OK);
+        one.kv_len = length;
+        one.q.data = (float *)t.p.q.data + att_tensor_at(&t.p.q, 0, 0, first, 0);
+        one.out = att_tensor_dense(out, ATT_F32, 1, H, n, D);
+        CU_ASSERT_EQUAL(steps->session->attend(session, &one), ATT_OK);
+        CU_ASSERT_EQUAL(steps->session->seen(session, seen), ATT_OK);
+        for (int64_t h = 0; h < H; h++)
+            for (int64_t r = 0; r < n; r++)
+                for (int64_t j = 0; j < length; j++) {
+                    const bool kept = j >= N || pairs[(h * LAST + N - 1) * LAST + j];
+                    CU_ASSERT_EQUAL(seen[(h * n + r) * length + j], i ? kept : j <= r);
+                }
+    }
+    steps->session->close(session);
+    att_host_drop(&host);
+    try_drop(&t);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
@@ -300,6 +346,8 @@ int main(void)
          snapkv_keeps_its_window_and_what_it_votes_for},
         {"knn_ivf_is_exact_with_every_list_probed", knn_ivf_is_exact_with_every_list_probed},
         {"h2o_cache_decodes_what_h2o_replays", h2o_cache_decodes_what_h2o_replays},
+        {"snapkv_cache_keeps_what_snapkv_chooses_for_the_prompts_last_row",
+         snapkv_cache_keeps_what_snapkv_chooses_for_the_prompts_last_row},
         CU_TEST_INFO_NULL};
     return att_suite_run("memory kernels", tests);
 }
