@@ -14,7 +14,7 @@
 #include "gate_files.h"
 
 typedef struct options {
-    const char *baseline, *filter, *reason;
+    const char *baseline, *filter, *reason, *scores;
     bool json;
 } options;
 
@@ -25,6 +25,8 @@ static const att_option table[] = {
      "only cases whose line (without its seed) matches"},
     {"reason", ATT_OPTION_TEXT, offsetof(options, reason), "TEXT", NULL,
      "accept: why the change is right; it is kept in the file"},
+    {"scores", ATT_OPTION_TEXT, offsetof(options, scores), "GLOB", NULL,
+     "accept: keep the items' scores of these cases, for the policy's \"scores\"; default: lm.*"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "diff: one object on stdout"},
     {.name = NULL}};
 
@@ -216,7 +218,7 @@ static att_status read_all(job *j, att_why *why)
 
 static int run(const att_cli *cli, int argc, char **argv)
 {
-    options o = {0};
+    options o = {.scores = "lm.*"};
     job j = {.o = &o, .folder = "runs/latest"};
     att_why why = {""};
     size_t which = 0;

@@ -102,6 +102,26 @@ static double rounded(double x)
     return strtod(text, NULL);
 }
 
+static double rounded_score(double x)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, ATT_BASELINE_SCORE_DIGITS, x);
+    return strtod(text, NULL);
+}
+
+void att_baseline_keep_scores(att_baseline *b, const char *glob)
+{
+    for (size_t i = 0; i < b->n_cases; i++) {
+        const bool kept = att_glob(glob, b->cases[i].id);
+        for (size_t k = 0; k < b->cases[i].n_runs; k++) {
+            att_record *r = &b->cases[i].runs[k].record;
+            for (size_t m = 0; m < r->n_items; m++)
+                r->items[m].score = kept ? rounded_score(r->items[m].score) : NAN;
+        }
+    }
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const att_metric *)a)->name, ((const att_metric *)b)->name);

@@ -11,7 +11,7 @@
 
 /* One seed of a case.  `record` holds line, id, measure, kernel, seed, status; of the metrics those
  * that were judged (name, value in 4 digits, n; no count that must be 0); of the items who was hit,
- * and where it comes from a result their scores. */
+ * and where they are kept their scores. */
 typedef struct att_baseline_run {
     att_record record;
     uint64_t questions; /* hash of the items' contexts and depths; 0 = no items */
@@ -38,6 +38,9 @@ typedef struct att_baseline {
 att_status att_baseline_make(const att_result *result, const char *from, const char *as,
                              att_baseline *out, att_why *why);
 void att_baseline_drop(att_baseline *b);
+
+/* Keeps the scores of items only in cases whose id matches, in the digits of the file. */
+void att_baseline_keep_scores(att_baseline *b, const char *glob);
 
 /* Of an id; NULL = none. */
 const att_baseline_case *att_baseline_find(const att_baseline *b, const char *id);

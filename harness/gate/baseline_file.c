@@ -2,7 +2,8 @@
 /* A baseline's file.  One case a line:
  *   {"id": "...", "runs": [{"items": {"hits": "<hex>", "n": 9, "questions": "<hex>"}, "metrics":
  *    {"bound_ratio": 0.012}, "seed": 1, "status": "pass"}]}
- * hits: item 0 is the highest bit of the first digit.  A metric of a sample is {"n": .., "value":
+ * "scores" of the items where they are kept, null where one has none.  hits: item 0 is the highest
+ * bit of the first digit.  A metric of a sample is {"n": .., "value":
  * ..}.  "reason" and "tolerance" of a case where it has them. */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,6 +28,24 @@ static void put_value(FILE *f, double x)
         att_json_put_real(f, x);
 }
 
+/* Where some item has one; null where one has none. */
+static void put_scores(FILE *f, const att_record *r)
+{
+    size_t finite = 0;
+
+    for (size_t i = 0; i < r->n_items; i++)
+        finite += isfinite(r->items[i].score) != 0;
+    if (finite == 0)
+        return;
+    fputs(", \"scores\": [", f);
+    for (size_t i = 0; i < r->n_items; i++)
+        if (isfinite(r->items[i].score))
+            fprintf(f, "%s" ATT_BASELINE_SCORE_DIGITS, i ? ", " : "", r->items[i].score);
+        else
+            fputs(i ? ", null" : "null", f);
+    fputc(']', f);
+}
+
 static void put_items(FILE *f, const att_baseline_run *run)
 {
     const att_record *r = &run->record;
@@ -38,7 +57,9 @@ static void put_items(FILE *f, const att_baseline_run *run)
             digit = 2 * digit + (k < r->n_items && r->items[k].hit);
         fprintf(f, "%x", digit);
     }
-    fprintf(f, "\", \"n\": %zu, \"questions\": \"%016" PRIx64 "\"}, ", r->n_items, run->questions);
+    fprintf(f, "\", \"n\": %zu, \"questions\": \"%016" PRIx64 "\"", r->n_items, run->questions);
+    put_scores(f, r);
+    fputs("}, ", f);
 }
 
 static void put_run(FILE *f, const att_baseline_run *run)
@@ -134,14 +155,31 @@ static bool hex64(const char *text, uint64_t *out)
     return true;
 }
 
+static att_status read_scores(const att_strict *s, const cJSON *list, att_record *r)
+{
+    size_t i = 0;
+
+    if ((size_t)cJSON_GetArraySize(list) != r->n_items)
+        return att_strict_bad(s, list, "\"scores\" does not have %zu elements", r->n_items);
+    for (const cJSON *c = list->child; c; c = c->next, i++) {
+        if (cJSON_IsNumber(c))
+            r->items[i].score = c->valuedouble;
+        else if (!cJSON_IsNull(c))
+            return att_strict_bad(s, c, "a score is neither a number nor null");
+    }
+    return ATT_OK;
+}
+
 static att_status read_items(const att_strict *s, const cJSON *object, att_baseline_run *run)
 {
     static const char digits[] = "0123456789abcdef";
     const char *hits = "", *questions = "";
+    const cJSON *scores = NULL;
     int64_t n = 0;
     const att_strict_member members[] = {{"hits", ATT_STRICT_TEXT, true, &hits},
                                          {"n", ATT_STRICT_WHOLE, true, &n},
                                          {"questions", ATT_STRICT_TEXT, true, &questions},
+                                         {"scores", ATT_STRICT_LIST, false, &scores},
                                          {NULL, 0, false, NULL}};
     att_status status = att_strict_read(s, object, members);
 
@@ -162,7 +200,7 @@ static att_status read_items(const att_strict *s, const cJSON *object, att_basel
     const size_t last = (size_t)(strchr(digits, hits[(n - 1) / 4]) - digits);
     if (last & ((1u << ((4 - n % 4) % 4)) - 1))
         return att_strict_bad(s, object, "\"hits\" has bits behind its last item");
-    return ATT_OK;
+    return scores ? read_scores(s, scores, &run->record) : ATT_OK;
 }
 
 /* A number, or {"n": .., "value": ..}; infinite as {"nonfinite": "inf"}; never NaN. */

@@ -117,7 +117,44 @@ static bool judge_family(const att_gate_ask *ask, const hypothesis *h, size_t n,
     return true;
 }
 
-/* Non-inferiority by the policy's margin, where something differs. */
+/* What a rule of non-inferiority looks at. */
+typedef struct measured {
+    const char *metric;
+    double value, margin;
+    att_interval interval;
+    int64_t n;
+    const char *text;
+} measured;
+
+/* Violated where the whole interval lies below -margin, open where it holds that. */
+static bool judge_measured(const att_record *r, const measured *m, const att_gate_ask *ask,
+                           att_gate *g)
+{
+    if (m->interval.lo > -m->margin)
+        return true;
+    if (!(m->interval.hi < -m->margin))
+        return att_gate_inconclusive(ask, r,
+                                     att_gate_text(g,
+                                                   "%s %.3f, limit %.3f (n = %lld, CI %.3f .. "
+                                                   "%.3f)",
+                                                   m->metric, m->value, -m->margin, (long long)m->n,
+                                                   m->interval.lo, m->interval.hi),
+                                     g);
+    att_finding *f = att_gate_find(g, ATT_GATE_MARGIN, r);
+    if (!f)
+        return false;
+    f->metric = m->metric;
+    f->value = m->value;
+    f->limit = -m->margin;
+    f->lo = m->interval.lo;
+    f->hi = m->interval.hi;
+    f->n = m->n;
+    f->cause = att_gate_text(g, "%s %s", r->kernel, r->measure);
+    f->text = m->text;
+    return true;
+}
+
+/* By the policy's margin of accuracy, where an item differs. */
 static bool judge_margin(const att_gate_ask *ask, const att_gate_pair *pair, att_gate *g)
 {
     const att_policy_rule *rule = att_policy_rule_for(&ask->policy->margins, pair->is->id, NULL);
@@ -125,30 +162,35 @@ static bool judge_margin(const att_gate_ask *ask, const att_gate_pair *pair, att
 
     if (!rule || p->wins + p->losses == 0)
         return true;
-    const att_interval d = att_paired_interval(p, ask->policy->confidence);
-    if (d.lo > -rule->value)
+    const measured m = {
+        "accuracy minus the baseline's",
+        att_paired_difference(p),
+        rule->value,
+        att_paired_interval(p, ask->policy->confidence),
+        p->n,
+        att_gate_text(g, "%lld items lost, %lld won", (long long)p->losses, (long long)p->wins)};
+    return judge_measured(pair->is, &m, ask, g);
+}
+
+/* By its margin of the mean score, where both sides have scores; contexts are what varies. */
+static bool judge_scores(const att_gate_ask *ask, const att_gate_pair *pair, att_gate *g)
+{
+    const att_policy_rule *rule = att_policy_rule_for(&ask->policy->scores, pair->is->id, NULL);
+    const att_paired *p = &pair->paired;
+
+    if (!rule || p->scored == 0)
         return true;
-    if (!(d.hi < -rule->value))
-        return att_gate_inconclusive(ask, pair->is,
-                                     att_gate_text(g,
-                                                   "accuracy minus the baseline's %.3f, limit "
-                                                   "%.3f (n = %lld, CI %.3f .. %.3f)",
-                                                   att_paired_difference(p), -rule->value,
-                                                   (long long)p->n, d.lo, d.hi),
-                                     g);
-    att_finding *f = att_gate_find(g, ATT_GATE_MARGIN, pair->is);
-    if (!f)
-        return false;
-    f->metric = "accuracy minus the baseline's";
-    f->value = att_paired_difference(p);
-    f->limit = -rule->value;
-    f->lo = d.lo;
-    f->hi = d.hi;
-    f->n = p->n;
-    f->cause = att_gate_text(g, "%s %s", pair->is->kernel, pair->is->measure);
-    f->text =
-        att_gate_text(g, "%lld items lost, %lld won", (long long)p->losses, (long long)p->wins);
-    return true;
+    const double each = (double)p->contexts /
+                        (double)p->scored; /* of a context's sum to an item's */
+    const att_interval sums = att_mean_interval(p->score, p->contexts, ask->policy->confidence);
+    const measured m = {
+        "score minus the baseline's",
+        att_paired_score_difference(p),
+        rule->value,
+        {sums.lo * each, sums.hi * each},
+        p->scored,
+        att_gate_text(g, "the mean score fell, sign flips p = %.1e", att_paired_score_less(p))};
+    return judge_measured(pair->is, &m, ask, g);
 }
 
 static int by_task(const void *a, const void *b)
@@ -217,7 +259,7 @@ bool att_gate_pairs(const att_gate_ask *ask, att_gate_pair *pairs, size_t n, att
 
     for (size_t i = 0; i < n && good; i++) {
         sorted[i] = &pairs[i];
-        good = judge_margin(ask, &pairs[i], g);
+        good = judge_margin(ask, &pairs[i], g) && judge_scores(ask, &pairs[i], g);
     }
     if (good && n > 1)
         qsort(sorted, n, sizeof *sorted, by_task);

@@ -75,6 +75,7 @@ void att_policy_drop(att_policy *p)
     drop_rules(&p->required);
     drop_rules(&p->advisory);
     drop_rules(&p->margins);
+    drop_rules(&p->scores);
     drop_rules(&p->tolerances);
     drop_rules(&p->flips);
     free(p->name);
@@ -167,10 +168,11 @@ static att_status read_policy(const att_strict *s, att_policy *p)
     static const shape shapes[] = {{"required", NULL, 0, 0, false, false},
                                    {"advisory", NULL, 0, 0, false, true},
                                    {"margins", "margin", 1e-6, 1, false, false},
+                                   {"scores", "margin", 1e-9, 1e6, false, false},
                                    {"tolerances", "tolerance", 0, 1e6, true, false},
                                    {"flips", "epsilon", 0, 1e6, false, false}};
-    att_policy_rules *const rules[] = {&p->required, &p->advisory, &p->margins, &p->tolerances,
-                                       &p->flips};
+    att_policy_rules *const rules[] = {&p->required, &p->advisory,   &p->margins,
+                                       &p->scores,   &p->tolerances, &p->flips};
     enum { LISTS = sizeof shapes / sizeof *shapes };
     const cJSON *lists[LISTS] = {NULL}, *family_at = NULL;
     const char *name = "", *version = "", *about = NULL, *family = "kernel";

@@ -59,7 +59,7 @@ typedef struct att_policy {
     double confidence; /* of intervals, two-sided */
     bool family_run;   /* Holm over all tests of the run, not those of a kernel */
     double speed;      /* by what share a case may be slower; NAN = speed is not judged */
-    att_policy_rules required, advisory, margins, tolerances, flips;
+    att_policy_rules required, advisory, margins, scores, tolerances, flips;
 } att_policy;
 
 /* CORRUPT, with file and line: another major version, an unknown or repeated member, a number out

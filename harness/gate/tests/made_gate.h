@@ -12,6 +12,7 @@ static const char rules[] =
     "{\"schema_version\": \"1.0\", \"name\": \"t\", \"alpha\": 0.001, \"confidence\": 0.95, "
     "\"family\": \"kernel\", \"required\": [{\"cases\": \"*must*\"}], \"advisory\": [{\"cases\": "
     "\"soft*\", \"kind\": \"worse\"}], \"margins\": [{\"cases\": \"margin*\", \"margin\": 0.02}], "
+    "\"scores\": [{\"cases\": \"score*\", \"margin\": 0.1}], "
     "\"tolerances\": [{\"cases\": \"*\", \"metric\": \"*\", \"tolerance\": 0.5}], \"flips\": "
     "[{\"cases\": \"flip*\", \"epsilon\": 0.5}]}";
 

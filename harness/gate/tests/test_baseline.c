@@ -42,18 +42,25 @@ static att_result made(bool turned)
     return r;
 }
 
-static att_baseline baseline_of(bool turned)
+/* `kept`: whose scores are. */
+static att_baseline baseline_with(bool turned, const char *kept)
 {
     att_result r = made(turned);
     att_baseline all = {0}, out = {0};
     size_t taken = 0;
 
     CU_ASSERT_EQUAL_FATAL(att_baseline_make(&r, NULL, NULL, &all, NULL), ATT_OK);
+    att_baseline_keep_scores(&all, kept);
     CU_ASSERT_EQUAL_FATAL(att_baseline_accept(&out, &all, NULL, "first", &taken), ATT_OK);
     CU_ASSERT_EQUAL(taken, 3);
     att_baseline_drop(&all);
     att_result_clear(&r);
     return out;
+}
+
+static att_baseline baseline_of(bool turned)
+{
+    return baseline_with(turned, "lm.*");
 }
 
 static char *bytes_of(const att_baseline *b)
@@ -111,6 +118,22 @@ static void what_comes_back_is_who_was_hit(void)
     att_baseline_drop(&b);
 }
 
+static void scores_come_back_where_they_are_kept(void)
+{
+    att_baseline a = baseline_with(false, "probe.*"), b = {0};
+    att_why why = {""};
+
+    a.cases[2].runs[0].record.items[1].score = NAN;
+    char *text = bytes_of(&a);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"scores\": [1, null, 1, 1, 1]"));
+    CU_ASSERT_EQUAL_FATAL(att_baseline_read(path, &b, &why), ATT_OK);
+    CU_ASSERT_TRUE(isnan(b.cases[2].runs[0].record.items[1].score));
+    CU_ASSERT_EQUAL(b.cases[2].runs[1].record.items[2].score, -1);
+    free(text);
+    att_baseline_drop(&a);
+    att_baseline_drop(&b);
+}
+
 /* A baseline whose one case line is `line`; reading it must fail with `said`. */
 static void refused(const char *line, const char *said)
 {
@@ -156,6 +179,10 @@ static void what_is_wrong_is_said_with_its_line(void)
     refused("{\"id\": \"a b\", \"runs\": [{\"items\": {\"hits\": \"f\", \"n\": 5, \"questions\": "
             "\"0123456789abcdef\"}, \"seed\": 1, \"status\": \"pass\"}]}",
             "f:3: \"hits\" is not 5 bits");
+    refused("{\"id\": \"a b\", \"runs\": [{\"items\": {\"hits\": \"f8\", \"n\": 5, \"questions\": "
+            "\"0123456789abcdef\", \"scores\": [1, 2, \"NaN\", 4, 5]}, \"seed\": 1, \"status\": "
+            "\"pass\"}]}",
+            "f:3: a score is neither a number nor null");
     refused("{\"id\": \"a b\", \"tolerance\": -1, " RUN, "\"tolerance\" of case 'a b' is negative");
 #undef RUN
 }
@@ -226,6 +253,7 @@ int main(void)
         {"equal results give equal bytes in whatever order",
          equal_results_give_equal_bytes_in_whatever_order},
         {"what comes back is who was hit", what_comes_back_is_who_was_hit},
+        {"scores come back where they are kept", scores_come_back_where_they_are_kept},
         {"what is wrong is said with its line", what_is_wrong_is_said_with_its_line},
         {"other versions and files cut short are refused",
          other_versions_and_files_cut_short_are_refused},

@@ -97,6 +97,32 @@ static void a_margin_is_violated_kept_or_open(void)
     }
 }
 
+static void a_score_may_fall_as_far_as_its_margin(void)
+{
+    static const struct {
+        const char *measure;
+        double fall, spread;
+        int code;
+    } rows[] = {{"score", 0.05, 0.01, ATT_EXIT_PASS},
+                {"score", 0.2, 0.01, ATT_EXIT_FAIL},
+                {"score", 0.2, 1, ATT_EXIT_PASS},
+                {"score.must", 0.2, 1, ATT_EXIT_INCONCLUSIVE},
+                {"else", 0.2, 0.01, ATT_EXIT_PASS}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bench b = make();
+        add_items(&b, rows[i].measure, "len=9", 40, 0, 0);
+        for (size_t k = 0; k < 40; k++)
+            b.is.records[0].items[k].score -= rows[i].fall + (k % 2 ? 1 : -1) * rows[i].spread;
+        CU_ASSERT_EQUAL(judge(&b), rows[i].code);
+        if (rows[i].code == ATT_EXIT_FAIL) {
+            CU_ASSERT_EQUAL(top(&b).first->kind, ATT_GATE_MARGIN);
+            CU_ASSERT_DOUBLE_EQUAL(top(&b).first->value, -0.2, 1e-12);
+        }
+        drop(&b);
+    }
+}
+
 static void a_number_may_drift_as_far_as_its_tolerance(void)
 {
     bench b = make();
@@ -127,6 +153,7 @@ int main(void)
         {"one clear flip blocks who claims to be exact",
          one_clear_flip_blocks_who_claims_to_be_exact},
         {"a margin is violated, kept or open", a_margin_is_violated_kept_or_open},
+        {"a score may fall as far as its margin", a_score_may_fall_as_far_as_its_margin},
         {"a number may drift as far as its tolerance", a_number_may_drift_as_far_as_its_tolerance},
         CU_TEST_INFO_NULL};
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Policies and waivers: what they say, what is refused. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/str.h"
 #include "base/tests/suite.h"
 #include "gate/policy.h"
 
@@ -24,6 +28,51 @@ static void the_policy_that_is_shipped_is_read(void)
     att_waivers w = {0};
     CU_ASSERT_EQUAL(att_waivers_read("ci/waivers.json", &w, &why), ATT_OK);
     att_waivers_drop(&w);
+}
+
+/* Exit code of the schema's check of a file; 77: it can't run here. */
+static int schema_says(const char *file)
+{
+    char command[512];
+
+    snprintf(
+        command, sizeof command,
+        "python3 ci/scripts/check_schema.py ci/policies/policy.schema.json '%s' >/dev/null 2>&1",
+        file);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void schema_and_reader_agree(void)
+{
+    char path[] = "/tmp/att_policy_XXXXXX";
+    static const char *const texts[] = {HEAD ", \"alpha\": 0.01}",
+                                        HEAD ", \"alpha\": 0.5}",
+                                        HEAD ", \"alpha\": 0.01, \"advisry\": []}",
+                                        HEAD ", \"alpha\": 0.01, \"advisory\": [{\"cases\": \"*\", "
+                                             "\"kind\": \"crash\"}]}",
+                                        HEAD ", \"alpha\": 0.01, \"scores\": [{\"cases\": \"*\", "
+                                             "\"margin\": 2}]}",
+                                        HEAD ", \"alpha\": 0.01, \"margins\": [{\"cases\": \"*\", "
+                                             "\"margin\": 2}]}"};
+
+    if (schema_says("ci/policies/default.json") == 77) {
+        att_suite_skip("the Python module jsonschema is not installed");
+        return;
+    }
+    CU_ASSERT_EQUAL(schema_says("ci/policies/default.json"), 0);
+    int file = mkstemp(path);
+    CU_ASSERT_TRUE_FATAL(file >= 0);
+    close(file);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        att_policy p = {0};
+        const size_t n = strlen(texts[i]);
+        CU_ASSERT_TRUE_FATAL(att_file_write(path, texts[i], n));
+        const bool taken = att_policy_parse(texts[i], n, "f", &p, NULL) == ATT_OK;
+        CU_ASSERT_EQUAL(schema_says(path) == 0, taken);
+        att_policy_drop(&p);
+    }
+    unlink(path);
 }
 
 static void the_first_rule_that_matches_counts(void)
@@ -111,6 +160,7 @@ int main(void)
 {
     static const CU_TestInfo tests[] = {
         {"the policy that is shipped is read", the_policy_that_is_shipped_is_read},
+        {"schema and reader agree", schema_and_reader_agree},
         {"the first rule that matches counts", the_first_rule_that_matches_counts},
         {"a policy that is not understood is refused", a_policy_that_is_not_understood_is_refused},
         {"a waiver needs reason, issue and a day", a_waiver_needs_reason_issue_and_a_day},
