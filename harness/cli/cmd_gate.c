@@ -22,7 +22,7 @@ typedef struct options {
     const char *baseline, *policy, *waivers, *date, *base, *head, *suite, *model;
     att_list evals;
     int64_t seed, rounds, workers;
-    bool json, quiet;
+    bool json, quiet, record;
 } options;
 
 static const att_option table[] = {
@@ -45,12 +45,14 @@ static const att_option table[] = {
     {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
      "in place of the suite's seeds"},
     {"rounds", ATT_OPTION_INT, offsetof(options, rounds), "N", "1:100",
-     "measure so often, sides in turn; 3 and more judge speed too; default: 1"},
+     "measure so often, sides in turn: more than 1 judges speed too; default: 1"},
     {"model", ATT_OPTION_TEXT, offsetof(options, model), "FILE", NULL, "a GGUF file"},
     {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",
      "processes; default: one a processor"},
     {"quiet", ATT_OPTION_FLAG, offsetof(options, quiet), NULL, NULL, "no progress"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "one object on stdout"},
+    {"record", ATT_OPTION_FLAG, offsetof(options, record), NULL, NULL,
+     "keep the verdict in the run's result.json"},
     {.name = NULL}};
 
 extern const att_verb att_verb_gate;
@@ -63,6 +65,7 @@ typedef struct job {
     att_waivers waivers;
     att_gate_time *times;
     size_t n_times;
+    const char *folder; /* of the run that is read */
     char today[16];
     bool done, no_baseline;
 } job;
@@ -89,13 +92,13 @@ static att_status read_rules(const options *o, job *j, att_why *why)
     return status;
 }
 
-static att_status read_all(const options *o, const char *folder, job *j, att_why *why)
+static att_status read_all(const options *o, job *j, att_why *why)
 {
     char path[4096];
     att_status status = read_rules(o, j, why);
 
     if (status == ATT_OK)
-        status = att_gate_read_run(folder, &j->result, &j->done, why);
+        status = att_gate_read_run(j->folder, &j->result, &j->done, why);
     if (status != ATT_OK)
         return status;
     att_gate_baseline_path(o->baseline, &j->result, path, sizeof path);
@@ -105,6 +108,22 @@ static att_status read_all(const options *o, const char *folder, job *j, att_why
         return ATT_OK;
     }
     return att_baseline_read(path, &j->baseline, why);
+}
+
+/* Puts the verdict into the run's result.json. */
+static att_status record(const job *j, const att_gate *gate, att_why *why)
+{
+    char path[4200];
+    att_result with = j->result;
+
+    snprintf(path, sizeof path, "%s/result.json", j->folder);
+    if (!(with.gate = att_gate_note(gate, &j->policy))) {
+        att_why_set(why, "no memory for the verdict");
+        return ATT_NO_MEMORY;
+    }
+    att_status status = att_result_write(&with, path, why);
+    free(with.gate);
+    return status;
 }
 
 static att_status judge(const options *o, const job *j, int *code, att_why *why)
@@ -122,6 +141,8 @@ static att_status judge(const options *o, const job *j, int *code, att_why *why)
 
     if (status == ATT_OK)
         o->json ? att_gate_print_json(&gate, &j->policy) : att_gate_print(&gate, &j->policy);
+    if (status == ATT_OK && o->record)
+        status = record(j, &gate, why);
     *code = gate.code;
     att_gate_drop(&gate);
     return status;
@@ -166,7 +187,7 @@ static int check(const options *o, int operands)
         return att_usage(&att_verb_gate, "--date %s: a day as 2030-12-31 is expected", o->date);
     if (!o->base != !o->head)
         return att_usage(&att_verb_gate, "--base and --head go together");
-    if (o->base && (operands > 0 || o->baseline))
+    if (o->base && (operands > 0 || o->baseline || o->record))
         return att_usage(&att_verb_gate, "--base takes the place of a run and its baseline");
     if (!o->base && (o->suite || o->evals.n > 0 || o->seed >= 0 || o->rounds > 1))
         return att_usage(&att_verb_gate,
@@ -185,8 +206,8 @@ static int run(const att_cli *cli, int argc, char **argv)
     if (code >= 0 || (code = check(&o, argc - first)) >= 0)
         return code;
     set_today(&o, &j);
-    att_status status = o.base ? measure(cli, &o, &j, &code, &why)
-                               : read_all(&o, first < argc ? argv[first] : "runs/latest", &j, &why);
+    j.folder = first < argc ? argv[first] : "runs/latest";
+    att_status status = o.base ? measure(cli, &o, &j, &code, &why) : read_all(&o, &j, &why);
     if (status == ATT_OK && j.no_baseline)
         code = att_exit_worse(ATT_EXIT_INCONCLUSIVE, att_verdict_exit(&j.result, 0));
     else if (status == ATT_OK && code < 0)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -112,9 +113,9 @@ void att_gate_print(const att_gate *g, const att_policy *policy)
         print_entry(&g->entries[i]);
     }
     printf("gate: %s (exit %d), %zu blocking cause%s; %zu cases compared, %zu unchanged, %zu items "
-           "paired, %zu gained; policy %s %016" PRIx64 "\n",
+           "paired, %zu gained, speed of %zu measures judged; policy %s %016" PRIx64 "\n",
            att_gate_verdict(g->code), g->code, causes, causes == 1 ? "" : "s", g->compared,
-           g->unchanged, g->paired, g->gained, policy->name, policy->hash);
+           g->unchanged, g->paired, g->gained, g->timed, policy->name, policy->hash);
 }
 
 /* ------------------------------------------------------------------------------ for programs */
@@ -204,8 +205,41 @@ void att_gate_print_json(const att_gate *g, const att_policy *policy)
     put_entries(g, "failures", "FAIL");
     printf(",\"gained\":%zu,\"paired\":%zu,\"policy\":", g->gained, g->paired);
     att_json_put_text(stdout, policy->name);
-    printf(",\"policy_hash\":\"%016" PRIx64 "\",\"unchanged\":%zu,\"verdict\":\"%s\",",
-           policy->hash, g->unchanged, att_gate_verdict(g->code));
+    printf(",\"policy_hash\":\"%016" PRIx64
+           "\",\"timed\":%zu,\"unchanged\":%zu,\"verdict\":\"%s\",",
+           policy->hash, g->timed, g->unchanged, att_gate_verdict(g->code));
     put_entries(g, "waived", "waived");
     fputs("}\n", stdout);
+}
+
+char *att_gate_note(const att_gate *g, const att_policy *policy)
+{
+    char *text = NULL, cause[512];
+    size_t length = 0;
+    bool first = true;
+    FILE *f = open_memstream(&text, &length);
+
+    if (!f)
+        return NULL;
+    fputs("{\"failures\":[", f);
+    for (size_t i = 0; i < g->n_entries; i++) {
+        const att_gate_entry *e = &g->entries[i];
+        if (!blocks(e->first))
+            continue;
+        snprintf(cause, sizeof cause, "%s: %s (%zu case%s)", att_gate_kind_name(e->first->kind),
+                 *e->first->cause ? e->first->cause : e->first->id, e->members,
+                 e->members > 1 ? "s" : "");
+        fputs(first ? "" : ",", f);
+        att_json_put_text(f, cause);
+        first = false;
+    }
+    fputs("],\"policy\":", f);
+    att_json_put_text(f, policy->name);
+    fprintf(f, ",\"policy_hash\":\"%016" PRIx64 "\",\"verdict\":\"%s\"}", policy->hash,
+            att_gate_verdict(g->code));
+    const bool full = ferror(f) != 0;
+    if (fclose(f) == 0 && !full)
+        return text;
+    free(text);
+    return NULL;
 }

@@ -10,6 +10,8 @@
 void att_gate_print(const att_gate *g, const att_policy *policy);
 /* One object: verdict, failures, compared and more, sorted keys. */
 void att_gate_print_json(const att_gate *g, const att_policy *policy);
+/* What result.json keeps of it: an object in one line, free() it; NULL: no memory. */
+char *att_gate_note(const att_gate *g, const att_policy *policy);
 /* "pass", "fail", "inconclusive", "nothing", "incomplete". */
 const char *att_gate_verdict(int code);
 

@@ -8,15 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/stats.h"
 #include "base/str.h"
-#include "core/declare.h"
 #include "core/verdict.h"
+#include "gate/speed.h"
 #include "session.h"
 #include "tables.h"
 
-#define MOST_PAIRS  32
-#define SPEED_LEVEL 0.001 /* of all intervals of speed together */
+#define MOST_PAIRS 32
 
 /* Kernels of one side, canonical texts in the arena. */
 typedef struct side {
@@ -150,113 +148,22 @@ static att_status make_plan(two *t, bool turned, att_run_plan *plan, att_why *wh
     return status == ATT_OK ? att_plan_finish(plan, why) : status;
 }
 
-/* ----------------------------------------------------------------------------------- speed */
-
-/* Seconds inside kernels of one measure of the head's kernel, in each round and side. */
-typedef struct clocked {
-    const char *measure;
-    size_t pair;
-    double *base, *own; /* one a round */
-} clocked;
-
-typedef struct clocks {
-    clocked *at;
-    size_t n;
-    double *room;
-} clocks;
-
-static clocked *clock_of(clocks *all, const char *measure, size_t pair)
-{
-    for (size_t i = 0; i < all->n; i++)
-        if (all->at[i].pair == pair && strcmp(all->at[i].measure, measure) == 0)
-            return &all->at[i];
-    return NULL;
-}
-
-/* A clock for every measure of every pair, in the order of the head's records. */
-static bool make_clocks(const two *t, const att_result *all, clocks *out)
-{
-    const size_t rounds = (size_t)t->ask->rounds;
-
-    out->at = calloc(all->n_records + 1, sizeof *out->at);
-    for (size_t i = 0; out->at && i < all->n_records; i++)
-        for (size_t p = 0; p < t->head.n; p++)
-            if (strcmp(all->records[i].kernel, t->head.text[p]) == 0 &&
-                !clock_of(out, all->records[i].measure, p))
-                out->at[out->n++] = (clocked){.measure = all->records[i].measure, .pair = p};
-    out->room = calloc(2 * rounds * (out->n + 1), sizeof *out->room);
-    for (size_t i = 0; out->room && i < out->n; i++) {
-        out->at[i].base = out->room + 2 * rounds * i;
-        out->at[i].own = out->at[i].base + rounds;
-    }
-    return out->at && out->room;
-}
-
-static void add_round(const two *t, const att_result *all, size_t round, clocks *out)
-{
-    for (size_t i = 0; i < all->n_records; i++) {
-        const att_record *r = &all->records[i];
-        for (size_t p = 0; p < t->base.n && r->status == ATT_PASS; p++) {
-            const bool base = strcmp(r->kernel, t->base.text[p]) == 0;
-            clocked *c = base || strcmp(r->kernel, t->head.text[p]) == 0
-                             ? clock_of(out, r->measure, p)
-                             : NULL;
-            if (c)
-                (base ? c->base : c->own)[round] += r->kernel_seconds;
-        }
-    }
-}
-
-static const att_record *record_of(const att_result *head, const char *kernel, const char *measure)
-{
-    for (size_t i = 0; i < head->n_records; i++)
-        if (strcmp(head->records[i].kernel, kernel) == 0 &&
-            strcmp(head->records[i].measure, measure) == 0)
-            return &head->records[i];
-    return NULL;
-}
-
-/* The interval of the mean log ratio over the rounds, level shared by all clocks. */
-static bool conclude(const two *t, clocks *all, const att_result *head, att_gate_time *out,
-                     size_t *n)
-{
-    const size_t rounds = (size_t)t->ask->rounds;
-    double *logs = calloc(rounds, sizeof *logs);
-
-    *n = 0;
-    for (size_t i = 0; logs && i < all->n; i++) {
-        const clocked *c = &all->at[i];
-        const att_record *r = record_of(head, t->head.text[c->pair], c->measure);
-        bool whole = r != NULL;
-        for (size_t k = 0; k < rounds && whole; k++) {
-            whole = c->base[k] > 0 && c->own[k] > 0;
-            logs[k] = log(c->own[k] / c->base[k]);
-        }
-        if (!whole)
-            continue;
-        const att_interval l = att_mean_interval(logs, rounds, 1 - SPEED_LEVEL / (double)all->n);
-        out[(*n)++] = (att_gate_time){.record = r,
-                                      .base = att_quantile(c->base, rounds, 0.5),
-                                      .own = att_quantile(c->own, rounds, 0.5),
-                                      .lo = exp(l.lo),
-                                      .hi = exp(l.hi)};
-    }
-    free(logs);
-    return logs != NULL;
-}
-
 /* -------------------------------------------------------------------------------- measuring */
 
-/* Leaves in the result the head's records and declarations. */
-static void keep_head(const two *t, att_result *r)
+/* Leaves in the result the head's records and declarations; times follow their records. */
+static void keep_head(const two *t, att_result *r, att_gate_time *times, size_t n_times)
 {
     size_t n = 0, d = 0;
 
     for (size_t i = 0; i < r->n_records; i++) {
-        if (has(&t->head, r->records[i].kernel))
-            r->records[n++] = r->records[i];
-        else
+        if (!has(&t->head, r->records[i].kernel)) {
             att_record_clear(&r->records[i]);
+            continue;
+        }
+        for (size_t k = 0; k < n_times; k++)
+            if (times[k].record == &r->records[i])
+                times[k].record = &r->records[n];
+        r->records[n++] = r->records[i];
     }
     r->n_records = n;
     for (size_t i = 0; i < r->n_declarations; i++) {
@@ -300,49 +207,43 @@ static att_status measure_round(const att_cli *cli, two *t, size_t round, att_re
 }
 
 /* Every round after the first only adds to the clocks. */
-static att_status time_rounds(const att_cli *cli, two *t, clocks *all, int *number, att_why *why)
+static att_status time_rounds(const att_cli *cli, two *t, const att_result *first, att_speed *all,
+                              int *number, att_why *why)
 {
-    att_status status = ATT_OK;
+    att_status status =
+        att_speed_add(all, first, t->base.text, t->head.text, t->base.n) ? ATT_OK : ATT_NO_MEMORY;
 
     for (size_t k = 1; k < (size_t)t->ask->rounds && status == ATT_OK && !*number; k++) {
         att_result again = {0};
         status = measure_round(cli, t, k, &again, number, why);
-        if (status == ATT_OK)
-            add_round(t, &again, k, all);
+        if (status == ATT_OK && !att_speed_add(all, &again, t->base.text, t->head.text, t->base.n))
+            status = ATT_NO_MEMORY;
         att_result_clear(&again);
     }
+    if (status == ATT_NO_MEMORY)
+        att_why_set(why, "no memory for what was timed");
     return status;
 }
 
-static att_status measure(const att_cli *cli, two *t, att_result *head, att_baseline *baseline,
+static att_status measure(const att_cli *cli, two *t, att_result *all, att_baseline *baseline,
                           att_gate_time **times, size_t *n_times, int *number, att_why *why)
 {
-    clocks all = {0};
-    att_status status = measure_round(cli, t, 0, head, number, why);
-    const bool timed = t->ask->rounds >= 3;
+    att_speed speed = {0};
+    att_status status = measure_round(cli, t, 0, all, number, why);
 
-    if (status == ATT_OK && (!(head->suite = strdup(t->ask->suite)) ||
-                             !(head->status = strdup(*number ? "interrupted" : "complete"))))
-        status = ATT_NO_MEMORY;
-    if (status == ATT_OK && !*number)
-        status = make_baseline(t, head, baseline, why);
-    if (status == ATT_OK && timed && !*number) {
-        *times = calloc(head->n_records + 1, sizeof **times);
-        if (!*times || !make_clocks(t, head, &all))
-            status = ATT_NO_MEMORY;
-        else {
-            add_round(t, head, 0, &all);
-            status = time_rounds(cli, t, &all, number, why);
-        }
-    }
-    if (status == ATT_OK)
-        keep_head(t, head);
-    if (status == ATT_OK && timed && !*number && !conclude(t, &all, head, *times, n_times))
-        status = ATT_NO_MEMORY;
-    if (status == ATT_NO_MEMORY)
+    if (status == ATT_OK && (!(all->suite = strdup(t->ask->suite)) ||
+                             !(all->status = strdup(*number ? "interrupted" : "complete")))) {
         att_why_set(why, "no memory for two sides");
-    free(all.at);
-    free(all.room);
+        status = ATT_NO_MEMORY;
+    }
+    if (status == ATT_OK && !*number)
+        status = make_baseline(t, all, baseline, why);
+    if (status == ATT_OK && t->ask->rounds > 1 && !*number) {
+        status = time_rounds(cli, t, all, &speed, number, why);
+        if (status == ATT_OK && !(*times = att_speed_conclude(&speed, all, n_times)))
+            status = ATT_NO_MEMORY;
+    }
+    att_speed_drop(&speed);
     return status;
 }
 
@@ -363,6 +264,8 @@ att_status att_gate_two_measure(const att_cli *cli, const att_gate_two *ask, att
         status = pair_sides(&t, why);
     if (status == ATT_OK)
         status = measure(cli, &t, head, baseline, times, n_times, number, why);
+    if (status == ATT_OK)
+        keep_head(&t, head, *times, *n_times);
     att_arena_drop(&t.arena);
     att_registry_drop(t.registry);
     return status;

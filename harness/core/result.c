@@ -43,6 +43,7 @@ void att_result_clear(att_result *r)
     free(r->plan_hash);
     free(r->status);
     free(r->env_class);
+    free(r->gate);
     *r = (att_result){0};
 }
 
@@ -163,7 +164,7 @@ static att_status print(const att_result *r, FILE *f, att_why *why)
     if ((st = put_facts(f, "env", r->env, r->n_env, why)))
         return st;
     put_text(f, "env_class", r->env_class);
-    fputs(",\n\"gate\": null,\n\"inputs\": [", f);
+    fprintf(f, ",\n\"gate\": %s,\n\"inputs\": [", r->gate ? r->gate : "null");
     for (size_t i = 0; i < r->n_inputs; i++) {
         fputs(i ? ",\n{\"name\": " : "\n{\"name\": ", f);
         att_json_put_text(f, r->inputs[i].key);

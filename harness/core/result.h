@@ -127,6 +127,7 @@ typedef struct att_result {
     size_t n_comparisons;
     att_declaration *declarations; /* sorted by kernel; none in results of version 1.0 */
     size_t n_declarations;
+    char *gate; /* what a gate said of it, a JSON object in one line; NULL = none did */
     double seconds;
 } att_result;
 

@@ -168,6 +168,18 @@ static att_status comparisons(const cJSON *root, att_result *r, const place *at)
     return st;
 }
 
+/* What a gate said; its texts and whole numbers come back as they were. */
+static att_status gate(const cJSON *root, att_result *r, const place *at)
+{
+    const cJSON *node = att_json_get(root, "gate");
+
+    if (!node || cJSON_IsNull(node))
+        return ATT_OK;
+    if (!cJSON_IsObject(node))
+        return wrong(at, "gate", "null or an object");
+    return (r->gate = cJSON_PrintUnformatted(node)) ? ATT_OK : no_memory(at);
+}
+
 /* Results of version 1.0 have none. */
 static att_status declarations(const cJSON *root, att_result *r, const place *at)
 {
@@ -269,7 +281,8 @@ static att_status parse(const cJSON *root, att_result *r, const place *at)
         (st = facts(root, "env", &r->env, &r->n_env, at)) || (st = inputs(root, r, at)) ||
         (st = whole(shard, "index", 1, &r->shard, at)) ||
         (st = whole(shard, "of", 1, &r->shards, at)) || (st = cases(root, r, at)) ||
-        (st = comparisons(root, r, at)) || (st = declarations(root, r, at)))
+        (st = comparisons(root, r, at)) || (st = declarations(root, r, at)) ||
+        (st = gate(root, r, at)))
         return st;
     if (r->shard > r->shards)
         return wrong(at, "shard", "within its number");

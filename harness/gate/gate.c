@@ -139,6 +139,7 @@ static bool judge_speed(att_gate_walk *w)
 {
     const double most = 1 + w->ask->policy->speed;
 
+    w->g->timed = isnan(most) ? 0 : w->ask->n_times;
     for (size_t i = 0; i < w->ask->n_times && !isnan(most); i++) {
         const att_gate_time *t = &w->ask->times[i];
         if (t->lo <= most)
@@ -146,8 +147,9 @@ static bool judge_speed(att_gate_walk *w)
         att_finding *f = att_gate_find(w->g, ATT_GATE_SLOWER, t->record);
         if (!f)
             return false;
-        f->metric = "seconds, own over base";
-        f->value = t->own / t->base;
+        f->metric = "seconds, head over base";
+        f->value = t->ratio;
+        f->n = (int64_t)t->pairs;
         f->limit = most;
         f->baseline = 1;
         f->lo = t->lo;

@@ -11,11 +11,11 @@
 #include "gate/baseline.h"
 #include "gate/policy.h"
 
-/* Seconds inside the kernel of one case, measured on both sides in turn. */
+/* How much slower a kernel is on the cases of a measure, measured on both sides in turn. */
 typedef struct att_gate_time {
-    const att_record *record;
-    double base, own; /* medians over the rounds */
-    double lo, hi;    /* interval of own / base */
+    const att_record *record; /* one of the cases */
+    double ratio, lo, hi;     /* median of own over base, and its interval */
+    size_t pairs;
 } att_gate_time;
 
 typedef struct att_gate_ask {
@@ -61,6 +61,7 @@ typedef struct att_gate {
     size_t compared;  /* cases on both sides */
     size_t unchanged; /* of them nothing is different */
     size_t paired;    /* items */
+    size_t timed;     /* measures whose speed was judged */
     size_t gained;    /* cases that pass and did not */
     int code;         /* att_exit */
     att_arena arena;

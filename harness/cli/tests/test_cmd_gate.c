@@ -144,6 +144,17 @@ static void json_says_verdict_failures_and_how_many_were_compared(void)
     cJSON_Delete(json);
 }
 
+static void a_verdict_is_kept_in_the_run_where_asked(void)
+{
+    accept_first();
+    CU_ASSERT_EQUAL(attest("gate --record " POLICY), ATT_EXIT_PASS);
+    CU_ASSERT_TRUE(
+        holds("runs/latest/result.json", "\"gate\": {\"failures\":[],\"policy\":\"default\""));
+    CU_ASSERT_TRUE(holds("runs/latest/result.json", "\"verdict\":\"pass\"}"));
+    CU_ASSERT_EQUAL(attest("gate --record " POLICY), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(attest("baseline diff"), ATT_EXIT_PASS);
+}
+
 static void damaged_files_are_named_with_their_line_and_exit_6(void)
 {
     accept_first();
@@ -183,7 +194,7 @@ static void speed_is_judged_over_rounds_against_the_policy(void)
     clean();
     snprintf(arguments, sizeof arguments,
              "gate " POLICY "--quiet --suite '%s/ci/suites/mini.json' --eval probe.mqar "
-             "--rounds 5 --base flash_f32 --head different:key_by_key",
+             "--rounds 15 --base flash_f32 --head different:key_by_key",
              root);
     CU_ASSERT_EQUAL(attest(arguments), ATT_EXIT_FAIL);
     CU_ASSERT_TRUE(holds("out", "FAIL   slower  probe.mqar  key_by_key"));
@@ -202,6 +213,7 @@ int main(void)
          a_case_that_is_gone_blocks_until_it_is_pruned},
         {"json says verdict, failures and how many were compared",
          json_says_verdict_failures_and_how_many_were_compared},
+        {"a verdict is kept in the run where asked", a_verdict_is_kept_in_the_run_where_asked},
         {"damaged files are named with their line and exit 6",
          damaged_files_are_named_with_their_line_and_exit_6},
         {"two right kernels pass, and a bug is named, without a baseline",

@@ -43,6 +43,7 @@ static att_result hostile(void)
                     .shards = 3,
                     .status = made_text("complete"),
                     .env_class = made_text("</script><b>&amp;"),
+                    .gate = made_text("{\"failures\":[\"a: b\\n\"],\"verdict\":\"fail\"}"),
                     .seconds = 0.1 + 0.2};
     add_pair(&x.tool, &x.n_tool, "version", "0");
     add_pair(&x.env, &x.n_env, "zeta", "last \x7f");
@@ -224,7 +225,8 @@ static void lies_are_refused_by_name(void)
         {"\"1.1\"", "\"10.0\"", "schema version 10.0"},
         {"\"1.1\"", "\"1\"", "schema version 1;"},
         {"\"1.1\"", "1.1", "schema_version"},
-        {"\"gate\": null", "\"suite\": \"again\"", "repeated key"},
+        {"\"gate\": {", "\"suite\": {", "repeated key"},
+        {"\"gate\": {\"failures\":[\"a: b\\n\"],\"verdict\":\"fail\"}", "\"gate\": 1", "\"gate\""},
         {"\"status\": \"complete\"", "\"status\": \"fine\"", "status"},
         {"\"index\": 2", "\"index\": 4", "shard"},
         {"\"index\": 2", "\"index\": 0", "index"},
