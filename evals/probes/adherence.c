@@ -10,40 +10,17 @@ static const double strength[STRENGTHS] = {0.25, 0.5, 0.75}; /* of the prior, by
 
 static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
 {
-    int64_t at[MOST], value[MOST], n = c->facts;
+    const int64_t n = c->facts;
 
     if (n < 1 || n > MOST || n > c->len) {
         att_why_set(why, "at most %d facts, and no more than keys", MOST);
         return ATT_UNSUPPORTED;
     }
     c->contexts = c->len > 1024 ? 3 : 6;
-    c->heads = n;
-    c->rows = 1;
-    if (probe_circuit_open(c, n, rng) != ATT_OK)
-        return ATT_NO_MEMORY;
-    probe_hay(c, rng, 3 * n);
-    for (int64_t g = 0; g < c->contexts; g++) {
-        probe_places(rng, 0, c->len, n, at);
-        for (int64_t i = 0; i < n; i++)
-            value[i] = n + i;
-        att_rng_shuffle(rng, value, (size_t)n, sizeof *value);
-        for (int64_t i = 0; i < n; i++) {
-            probe_put(c, g, at[i], i, value[i]);
-            probe_mark(c, g, at[i], PROBE_MARKS + i, 1);
-            probe_question a = {.context = g,
-                                .head = i,
-                                .answer = value[i],
-                                .mark = PROBE_MARKS + i,
-                                .rival = -1,
-                                .evidence = {at[i]},
-                                .n_evidence = 1,
-                                .kind = (g + i) % STRENGTHS,
-                                .at = (double)at[i] / (double)c->len};
-            if (!probe_ask(c, a, i))
-                return ATT_NO_MEMORY;
-        }
-    }
-    return ATT_OK;
+    att_status status = probe_needles(c, rng, 3 * n);
+    for (int64_t i = 0; i < c->n_asked; i++)
+        c->asked[i].kind = (c->asked[i].context + c->asked[i].head) % STRENGTHS;
+    return status;
 }
 
 /* The value that prior knowledge has in place of the answer. */

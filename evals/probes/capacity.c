@@ -22,15 +22,7 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g, int64_t *or
         probe_put(c, g, j, key[j], value[j]);
     probe_places(rng, 0, c->len, c->heads, at);
     for (int64_t i = 0; i < c->heads; i++) {
-        probe_mark(c, g, at[i], PROBE_MARKS + i, 1);
-        probe_question a = {.context = g,
-                            .head = i,
-                            .answer = value[at[i]],
-                            .mark = PROBE_MARKS + i,
-                            .rival = -1,
-                            .evidence = {at[i]},
-                            .n_evidence = 1,
-                            .at = (double)at[i] / (double)c->len};
+        const probe_question a = probe_needle(c, g, i, at[i], value[at[i]], i);
         if (!probe_ask(c, a, key[at[i]]))
             return ATT_NO_MEMORY;
     }

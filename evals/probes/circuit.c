@@ -231,6 +231,53 @@ probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t cod
     return &c->asked[c->n_asked++];
 }
 
+probe_question probe_needle(const probe_circuit *c, int64_t context, int64_t head, int64_t at,
+                            int64_t value, int64_t mark)
+{
+    if (mark >= 0)
+        probe_mark(c, context, at, PROBE_MARKS + mark, 1);
+    return (probe_question){.context = context,
+                            .head = head,
+                            .row = c->rows - 1,
+                            .answer = value,
+                            .mark = mark < 0 ? -1 : PROBE_MARKS + mark,
+                            .rival = -1,
+                            .evidence = {at},
+                            .n_evidence = 1,
+                            .at = (double)at / (double)c->len};
+}
+
+att_status probe_hide(probe_circuit *c, int64_t context, int64_t head, int64_t at, int64_t key,
+                      int64_t value, int64_t kind)
+{
+    probe_put(c, context, at, key, value);
+    probe_question a = probe_needle(c, context, head, at, value, head);
+    a.kind = kind;
+    return probe_ask(c, a, key) ? ATT_OK : ATT_NO_MEMORY;
+}
+
+att_status probe_needles(probe_circuit *c, att_rng *rng, int64_t hay)
+{
+    const int64_t n = c->facts;
+    int64_t *at = calloc((size_t)(2 * n), sizeof *at), *value = at ? at + n : NULL;
+
+    c->heads = n;
+    c->rows = 1;
+    att_status status = at ? probe_circuit_open(c, n, rng) : ATT_NO_MEMORY;
+    if (status == ATT_OK)
+        probe_hay(c, rng, hay);
+    for (int64_t g = 0; g < c->contexts && status == ATT_OK; g++) {
+        probe_places(rng, 0, c->len, n, at);
+        for (int64_t i = 0; i < n; i++)
+            value[i] = n + i;
+        att_rng_shuffle(rng, value, (size_t)n, sizeof *value);
+        for (int64_t i = 0; i < n && status == ATT_OK; i++)
+            status = probe_hide(c, g, i, at[i], i, value[i], 0);
+    }
+    free(at);
+    return status;
+}
+
 static int64_t row_of(const probe_circuit *c, const probe_question *a)
 {
     return (a->context * c->heads + a->head) * c->rows + a->row;

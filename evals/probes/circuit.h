@@ -96,6 +96,16 @@ void probe_places(att_rng *rng, int64_t from, int64_t to, int64_t n, int64_t *ou
 att_status probe_interleave(att_rng *rng, int64_t from, int64_t to, int64_t lists, int64_t each,
                             int64_t *out);
 
+/* The question of a needle at a token: asked by `head` from the last position, the one piece of
+ * evidence.  Its column of V is PROBE_MARKS + mark, 1 at the token (mark < 0: none). */
+probe_question probe_needle(const probe_circuit *c, int64_t context, int64_t head, int64_t at,
+                            int64_t value, int64_t mark);
+/* Hides a needle and asks for it: key and value codes, the column of its head. */
+att_status probe_hide(probe_circuit *c, int64_t context, int64_t head, int64_t at, int64_t key,
+                      int64_t value, int64_t kind);
+/* c->contexts of c->facts needles each (keys: the first codes, values: the next ones, shuffled) at
+ * stratified places of a haystack of codes from `hay` on, a head each. */
+att_status probe_needles(probe_circuit *c, att_rng *rng, int64_t hay);
 /* Adds a question, asked with the vector of `code`.  NULL: no memory. */
 probe_question *probe_ask(probe_circuit *c, probe_question question, int64_t code);
 /* Records hits of n under a metric, with Wilson's interval; nothing where n is 0. */

@@ -55,16 +55,8 @@ static att_status ask(probe_circuit *c, att_rng *rng, int64_t g, const int64_t *
     probe_places(rng, 0, DOCUMENTS, ASKED, gold);
     for (int64_t i = 0; i < ASKED; i++) {
         const int64_t j = at[gold[i]];
-        probe_question a = {.context = g,
-                            .head = i,
-                            .answer = says[gold[i]],
-                            .mark = PROBE_MARKS + DOCUMENTS + i,
-                            .rival = -1,
-                            .evidence = {j},
-                            .n_evidence = 1,
-                            .kind = gold[i],
-                            .at = (double)j / (double)c->len};
-        probe_mark(c, g, j, a.mark, 1);
+        probe_question a = probe_needle(c, g, i, j, says[gold[i]], DOCUMENTS + i);
+        a.kind = gold[i];
         if (!probe_ask(c, a, 0))
             return ATT_NO_MEMORY;
         memcpy(probe_query(c, &a, c->q), c->k + (g * c->len + j) * PROBE_CODE,

@@ -35,15 +35,9 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
             probe_mark(c, g, at[i * SIZE + s], PROBE_MARKS + i + (s == asked ? 0 : n), 1);
         }
         const int64_t j = at[i * SIZE + asked];
-        probe_question a = {.context = g,
-                            .head = i,
-                            .answer = value(c, i, asked),
-                            .mark = PROBE_MARKS + i,
-                            .rival = PROBE_MARKS + n + i,
-                            .evidence = {j},
-                            .n_evidence = 1,
-                            .kind = i,
-                            .at = (double)j / (double)c->len};
+        probe_question a = probe_needle(c, g, i, j, value(c, i, asked), i);
+        a.rival = PROBE_MARKS + n + i;
+        a.kind = i;
         if (!probe_ask(c, a, i))
             return ATT_NO_MEMORY;
         probe_near(c->code + i * PROBE_CODE, c->code + way(c, i, asked) * PROBE_CODE, sqrt(NEAR),

@@ -36,18 +36,7 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
         probe_places(rng, from, to, EACH, at);
         for (int64_t e = 0; e < EACH; e++) {
             const int64_t i = t * EACH + e;
-            probe_put(c, g, at[e], i, value[i]);
-            probe_mark(c, g, at[e], PROBE_MARKS + i, 1);
-            probe_question a = {.context = g,
-                                .head = i,
-                                .answer = value[i],
-                                .mark = PROBE_MARKS + i,
-                                .rival = -1,
-                                .evidence = {at[e]},
-                                .n_evidence = 1,
-                                .kind = t,
-                                .at = (double)at[e] / (double)c->len};
-            if (!probe_ask(c, a, i))
+            if (probe_hide(c, g, i, at[e], i, value[i], t) != ATT_OK)
                 return ATT_NO_MEMORY;
         }
     }

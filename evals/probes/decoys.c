@@ -23,21 +23,14 @@ static att_status ask(probe_circuit *c, att_rng *rng, int64_t g, int64_t i, int6
     for (int64_t p = 0, decoy = 1; p < PLACES; p++)
         if (p == rank) {
             probe_put(c, g, at[p], i, values);
-            probe_mark(c, g, at[p], PROBE_MARKS + i, 1);
         } else {
             probe_put_near(c, g, at[p], i, ways + decoy, NEAR, values + decoy);
             probe_mark(c, g, at[p], PROBE_MARKS + n + i, 1);
             decoy++;
         }
-    probe_question a = {.context = g,
-                        .head = i,
-                        .answer = values,
-                        .mark = PROBE_MARKS + i,
-                        .rival = PROBE_MARKS + n + i,
-                        .evidence = {at[rank]},
-                        .n_evidence = 1,
-                        .kind = rank,
-                        .at = (double)at[rank] / (double)c->len};
+    probe_question a = probe_needle(c, g, i, at[rank], values, i);
+    a.rival = PROBE_MARKS + n + i;
+    a.kind = rank;
     return probe_ask(c, a, i) ? ATT_OK : ATT_NO_MEMORY;
 }
 

@@ -42,16 +42,8 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
         float *k = c->k + (g * c->len + at[i]) * PROBE_CODE;
         probe_put(c, g, at[i], LOGITS + i, value[i]);
         turn(k, i, logit[kind[i]] / TOP);
-        probe_mark(c, g, at[i], PROBE_MARKS + i, 1);
-        probe_question a = {.context = g,
-                            .head = i,
-                            .answer = value[i],
-                            .mark = PROBE_MARKS + i,
-                            .rival = -1,
-                            .evidence = {at[i]},
-                            .n_evidence = 1,
-                            .kind = kind[i],
-                            .at = (double)at[i] / (double)c->len};
+        probe_question a = probe_needle(c, g, i, at[i], value[i], i);
+        a.kind = kind[i];
         if (!probe_ask(c, a, 0))
             return ATT_NO_MEMORY;
         float *q = probe_query(c, &a, c->q);

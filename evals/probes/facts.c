@@ -120,18 +120,7 @@ void facts_sum(const facts *f, const int64_t *names, int64_t n, float *out)
 
 probe_question facts_question(const facts *f, int64_t head, int64_t at, int64_t value, int64_t mark)
 {
-    probe_question a = {.context = f->context,
-                        .head = head,
-                        .answer = f->order[value],
-                        .mark = mark < 0 ? -1 : PROBE_MARKS + mark,
-                        .rival = -1,
-                        .evidence = {at},
-                        .n_evidence = 1,
-                        .at = (double)at / (double)f->c->len};
-
-    if (mark >= 0)
-        probe_mark(f->c, f->context, at, a.mark, 1);
-    return a;
+    return probe_needle(f->c, f->context, head, at, f->order[value], mark);
 }
 
 att_status facts_ask(const facts *f, probe_question question, const float *vector,

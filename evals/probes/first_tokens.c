@@ -23,20 +23,9 @@ static att_status make(probe_circuit *c, att_rng *rng, att_why *why)
         code[i] = i;
     for (int64_t g = 0; g < c->contexts; g++) {
         att_rng_shuffle(rng, code, POOL, sizeof *code);
-        for (int64_t i = 0; i < c->facts; i++) {
-            probe_put(c, g, i, code[i], code[FIRST + i]);
-            probe_mark(c, g, i, PROBE_MARKS + i, 1);
-            probe_question a = {.context = g,
-                                .head = i,
-                                .answer = code[FIRST + i],
-                                .mark = PROBE_MARKS + i,
-                                .rival = -1,
-                                .evidence = {i},
-                                .n_evidence = 1,
-                                .at = (double)i / (double)c->len};
-            if (!probe_ask(c, a, code[i]))
+        for (int64_t i = 0; i < c->facts; i++)
+            if (probe_hide(c, g, i, i, code[i], code[FIRST + i], 0) != ATT_OK)
                 return ATT_NO_MEMORY;
-        }
     }
     return ATT_OK;
 }

@@ -59,18 +59,10 @@ static att_status lay_out(probe_circuit *c, att_rng *rng, int64_t g)
             const int64_t here = at[list * n + i];
             probe_put(c, g, here, 0, answer_of(c, g, list, i));
             copy(c->k + (g * c->len + here) * PROBE_CODE, key[list][i]);
-            if (list == 0)
-                probe_mark(c, g, here, PROBE_MARKS + i, 1);
         }
-        probe_question a = {.context = g,
-                            .head = i,
-                            .answer = answer_of(c, g, 0, i),
-                            .mark = PROBE_MARKS + i,
-                            .rival = i + 1 < n ? PROBE_MARKS + i + 1 : PROBE_MARKS + i - 1,
-                            .evidence = {at[i]},
-                            .n_evidence = 1,
-                            .kind = i,
-                            .at = (double)at[i] / (double)c->len};
+        probe_question a = probe_needle(c, g, i, at[i], answer_of(c, g, 0, i), i);
+        a.rival = i + 1 < n ? PROBE_MARKS + i + 1 : PROBE_MARKS + i - 1;
+        a.kind = i;
         if (!probe_ask(c, a, 0))
             return ATT_NO_MEMORY;
         copy(probe_query(c, &a, c->q), key[0][i]);
