@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where citations go: how many documents lie between the one cited and the right one, signed; dense
  * beside the kernels that drift most, a panel each.  Items whose note is not
- * "offset N" cite nothing. */
+ * "offset N" (and what the closed form says of it) cite nothing. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -27,13 +27,19 @@ typedef struct bin {
     double distance; /* sum of logarithms */
 } bin;
 
+/* "unexplained" and "guessed" say so at the end of a note. */
+static bool contradicts_form(const char *note)
+{
+    return note && (strstr(note, "unexplained") || strstr(note, "guessed"));
+}
+
 static void add_items(const att_record *r, bool is_distance, bin *bins)
 {
     const double length = att_record_length(r);
 
     for (size_t i = 0; i < r->n_items; i++) {
         const att_item *item = &r->items[i];
-        const bool wrong = item->note && strcmp(item->note, "unexplained") == 0;
+        const bool wrong = contradicts_form(item->note);
         const double distance =
             fmax(1, is_distance ? item->at * length : (1 - item->at) * length - 1);
         const double octave = log2(distance + 0.5);

@@ -4,11 +4,14 @@
 #include "evals/probes/judge.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/stats.h"
 #include "evals/probes/closed_form.h"
 #include "evals/probes/diagnose.h"
 
+/* Luck that a case may have: .001 for a thousand cases together. */
+#define LUCK    1e-6
 #define COVERED (INT64_C(1) << 18) /* pairs looked at, about */
 
 int64_t probe_hops(const probe_task *task)
@@ -132,15 +135,37 @@ static void add_masses(const probe_question *a, const float *row, probe_tally *t
     }
 }
 
+/* Do the weights themselves tell whether a question's evidence was seen? */
+static bool is_weighed(const probe_task *task, const probe_question *a, const float *row)
+{
+    return !(task->predict || task->hops > 1 || a->n_evidence > 1 || a->mark < 0 ||
+             isnan(row[a->mark]));
+}
+
 /* With theory, masked evidence has weight 0 and is missed; seen evidence is found. */
 static bool contradicts(const probe_task *task, const probe_question *a, const float *row, int seen,
                         int hit)
 {
-    const double mass = a->mark >= 0 ? (double)row[a->mark] : (double)NAN;
-
-    if (task->predict || task->hops > 1 || a->n_evidence > 1 || isnan(mass))
+    if (!is_weighed(task, a, row))
         return hit != seen;
+    const double mass = (double)row[a->mark];
     return seen ? !(hit && (task->diffuse || mass > 0.5)) : mass != 0;
+}
+
+/* The same, but hits that may be luck are counted apart. */
+static int64_t count_wrong(bool wrong, bool weighed, int seen, probe_luck *luck)
+{
+    if (weighed || seen)
+        return wrong;
+    luck->hidden++;
+    luck->hits += wrong;
+    return 0;
+}
+
+/* Hits on hidden evidence, where they are more than luck. */
+static int64_t beyond_luck(probe_luck l)
+{
+    return att_binomial_tail(l.hits, l.hidden, 1.0 / PROBE_CODES) < LUCK ? l.hits : 0;
 }
 
 /* The distance of a question's only evidence: how far hits reach, how near misses begin. */
@@ -165,6 +190,62 @@ static double rounding(const att_variant_part *part, const probe_circuit *c,
     return k->attend || k->mix ? probe_rounding(part, c, how) : (double)NAN;
 }
 
+/* What an item says of itself: the task's word or why it was missed, and what the closed form does
+ * not explain. */
+static void name_item(const char *task_note, const char *why, int known, bool wrong, bool luck,
+                      char *out, size_t size)
+{
+    const char *note = task_note ? task_note : why, *odd = luck ? "guessed" : "unexplained";
+
+    if (wrong)
+        snprintf(out, size, "%s%s%s", task_note ? task_note : "", task_note ? ", " : "", odd);
+    else
+        snprintf(out, size, "%s", *note || !known ? note : "seen");
+}
+
+/* Was it right? */
+static bool judge_item(att_ctx *x, const probe_task *task, const probe_circuit *c, probe_eye eye,
+                       const float *out, int64_t i, bool theory, probe_tally *t)
+{
+    const probe_question *a = &c->asked[i];
+    const float *row = answer_row(task, c, a, out);
+    const probe_outcome o = probe_answer(task, c, i, out);
+    const int seen = task->predict ? task->predict(eye, c, i) : sees(eye, c, a);
+    const char *why = o.hit ? "" : blame(a, row, task->predict ? -1 : seen, t);
+    const bool known = theory && seen >= 0, weighed = is_weighed(task, a, row);
+    const bool wrong = known && contradicts(task, a, row, seen, o.hit);
+    char note[64];
+
+    if (known) {
+        t->known++;
+        t->expected += seen;
+        t->unexplained += count_wrong(wrong, weighed, seen, &t->luck);
+    }
+    name_item(o.note, why, known, wrong, !weighed && !seen, note, sizeof note);
+    t->n++;
+    t->hits += o.hit;
+    add_distance(c, a, o.hit, t);
+    add_masses(a, row, t);
+    att_ctx_item(x, o.hit, (int32_t)a->context, o.score, a->at, note);
+    return o.hit;
+}
+
+/* By the kernel's own selection. */
+static void judge_selection(const probe_task *task, const probe_circuit *c, const float *out,
+                            const uint8_t *chosen, int64_t i, bool hit, probe_tally *t)
+{
+    const probe_question *a = &c->asked[i];
+    const float *row = answer_row(task, c, a, out);
+    const int seen = selected(c, a, chosen);
+
+    if (seen < 0)
+        return;
+    t->selectable++;
+    t->selected += seen;
+    t->unselected += count_wrong(contradicts(task, a, row, seen, hit), is_weighed(task, a, row),
+                                 seen, &t->luck_selected);
+}
+
 /* chosen: what the kernel says that it selects; NULL = not known. */
 void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c,
                  const probe_manner *how, const float *out, const uint8_t *chosen, probe_tally *t)
@@ -176,30 +257,12 @@ void probe_judge(att_ctx *x, const probe_task *task, const probe_circuit *c,
     const bool own = chosen && theory && probe_hops(task) == 1 && part->kernel->class_ != ATT_OWN;
 
     for (int64_t i = 0; i < c->n_asked; i++) {
-        const probe_question *a = &c->asked[i];
-        const float *row = answer_row(task, c, a, out);
-        const probe_outcome o = probe_answer(task, c, i, out);
-        const int seen = task->predict ? task->predict(eye, c, i) : sees(eye, c, a);
-        const char *why = o.hit ? "" : blame(a, row, task->predict ? -1 : seen, t),
-                   *note = o.note ? o.note : why;
-        if (theory && seen >= 0) {
-            bool wrong = contradicts(task, a, row, seen, o.hit);
-            t->known++;
-            t->expected += seen;
-            t->unexplained += wrong;
-            note = wrong ? "unexplained" : *note ? note : "seen";
-        }
-        if (own && selected(c, a, chosen) >= 0) {
-            t->selectable++;
-            t->selected += selected(c, a, chosen);
-            t->unselected += contradicts(task, a, row, selected(c, a, chosen), o.hit);
-        }
-        t->n++;
-        t->hits += o.hit;
-        add_distance(c, a, o.hit, t);
-        add_masses(a, row, t);
-        att_ctx_item(x, o.hit, (int32_t)a->context, o.score, a->at, note);
+        const bool hit = judge_item(x, task, c, eye, out, i, theory, t);
+        if (own)
+            judge_selection(task, c, out, chosen, i, hit, t);
     }
+    t->unexplained += beyond_luck(t->luck);
+    t->unselected += beyond_luck(t->luck_selected);
 }
 
 void probe_record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
@@ -214,6 +277,7 @@ void probe_record(att_ctx *x, const probe_circuit *c, const probe_tally *t)
     if (t->known) {
         att_ctx_record(x, "accuracy_predicted", (double)t->expected / (double)t->known);
         att_ctx_record(x, "unexplained", (double)t->unexplained);
+        att_ctx_record(x, "guessed", (double)t->luck.hits);
     }
     if (!isnan(seen))
         att_ctx_record(x, "coverage", seen);

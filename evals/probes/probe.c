@@ -260,6 +260,8 @@ static const att_metric_spec metrics[] = {
     {"accuracy_predicted", "share", ATT_HIGHER, (double)NAN, 0,
      "questions whose evidence the closed form shows"},
     {"unexplained", "count", ATT_LOWER, 0, ATT_BINDS_ALL, "items that contradict the closed form"},
+    {"guessed", "count", ATT_LOWER, (double)NAN, 0,
+     "hidden evidence answered right: unexplained where it is more than luck"},
     {"coverage", "share", ATT_NEITHER, (double)NAN, 0,
      "keys that the closed form shows: the recall of a needle that may lie anywhere"},
     {"selected", "share", ATT_HIGHER, (double)NAN, 0,

@@ -13,10 +13,17 @@ typedef struct probe_outcome {
     const char *note; /* static text; NULL: why it was missed is looked at (probe.c) */
 } probe_outcome;
 
+/* Questions whose evidence is hidden and whose weights do not tell: hit by luck, 1 in PROBE_CODES,
+ * unless the kernel looks where it may not. */
+typedef struct probe_luck {
+    int64_t hidden, hits;
+} probe_luck;
+
 /* What all questions of a case add up to; shares over n. */
 typedef struct probe_tally {
     int64_t n, hits;
     int64_t known, expected, unexplained;     /* where the closed form speaks */
+    probe_luck luck, luck_selected;           /* of these, those that only a hit contradicts */
     int64_t selectable, selected, unselected; /* the same by the kernel's own selection */
     double reach, nearest; /* distance of the farthest hit (-1 = none) and of the nearest miss */
     int64_t masked, faint, garbled;         /* missed: masked, under-weighted, not decoded */

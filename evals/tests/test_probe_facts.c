@@ -59,13 +59,60 @@ static att_status late_attend(const att_kernel *self, const att_problem *p, cons
     return ATT_OK;
 }
 
+/* They say that they see nothing; the first answers all the same, the second now and then. */
+static att_status select_none(const att_kernel *self, const att_problem *p, const att_scratch *s,
+                              uint8_t *allowed)
+{
+    (void)self, (void)s;
+    memset(allowed, 0, (size_t)(p->heads_q * p->q_len * p->kv_len));
+    return ATT_OK;
+}
+
+static void answer_some(const att_problem *p, int64_t heads)
+{
+    const int64_t group = p->heads_q / p->heads_kv, width = p->value_dim;
+
+    memset(p->out.data, 0, (size_t)(p->heads_q * width) * sizeof(float));
+    for (int64_t h = 0; h < heads; h++) {
+        const int64_t g = h / group;
+        const int64_t j = best_key(p, (const float *)p->q.data + h * p->head_dim, g);
+        memcpy((float *)p->out.data + h * width,
+               (const float *)p->v.data + (g * p->kv_len + j) * width,
+               (size_t)width * sizeof(float));
+    }
+}
+
+static att_status peek_attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    (void)self, (void)s;
+    answer_some(p, p->heads_q);
+    return ATT_OK;
+}
+
+static att_status lucky_attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
+{
+    (void)self, (void)s;
+    answer_some(p, 2);
+    return ATT_OK;
+}
+
+static att_status selects_too(const att_kernel *self, att_op op, const att_problem *p,
+                              const att_value *params, att_reason *why)
+{
+    return op == ATT_OP_SELECT ? ATT_OK : made_supports(self, op, p, params, why);
+}
+
+static att_kernel peeker = PROBE_MADE("peeker", peek_attend);
+static att_kernel lucky = PROBE_MADE("lucky", lucky_attend);
 static const att_kernel second = PROBE_MADE("second", second_attend);
 static const att_kernel late = PROBE_MADE("late", late_attend);
 
 static void open_house(void)
 {
-    static const att_kernel *const made[] = {&second, &late, NULL};
+    static const att_kernel *const made[] = {&second, &late, &peeker, &lucky, NULL};
 
+    peeker.supports = lucky.supports = selects_too;
+    peeker.select = lucky.select = select_none;
     house_open(1, made);
 }
 
@@ -160,6 +207,14 @@ static void a_sum_keeps_stale_values_where_a_delta_rule_takes_them_out(void)
     CU_ASSERT_EQUAL(probe_number("overwrite", "delta", params, "stale"), 0);
 }
 
+/* 48 questions whose evidence is hidden: two right by chance have probability 7e-5. */
+static void an_answer_to_hidden_evidence_is_luck_until_there_are_too_many(void)
+{
+    CU_ASSERT_DOUBLE_EQUAL(probe_number("noisy", "lucky", "len=512", "accuracy"), 2.0 / 48, 1e-9);
+    CU_ASSERT_EQUAL(probe_number("noisy", "lucky", "len=512", "unexplained_by_select"), 0);
+    CU_ASSERT_EQUAL(probe_number("noisy", "peeker", "len=512", "unexplained_by_select"), 48);
+}
+
 static void items_are_the_seed_s(void)
 {
     for (size_t i = 0; i < TASKS; i++)
@@ -181,6 +236,8 @@ int main(void)
         {"misses say what was taken instead", misses_say_what_was_taken_instead},
         {"a sum keeps stale values where a delta rule takes them out",
          a_sum_keeps_stale_values_where_a_delta_rule_takes_them_out},
+        {"an answer to hidden evidence is luck until there are too many",
+         an_answer_to_hidden_evidence_is_luck_until_there_are_too_many},
         {"items are the seed's", items_are_the_seed_s},
         {"the house closes", house_close},
         CU_TEST_INFO_NULL};

@@ -35,7 +35,7 @@ static att_result pictured(const char *kernel)
             c->items[i].note = strdup(!k || i < 2 ? "offset 0"
                                       : i == 2    ? "no document"
                                       : i == 3    ? "offset 1"
-                                      : i == 4    ? "offset -9"
+                                      : i == 4    ? "offset -9, unexplained"
                                                   : "offset 1");
     }
     for (int i = 0; i < 40; i++) {
