@@ -95,6 +95,9 @@ test: ## every unit test and source check; last line: N passed, N failed, N skip
 	@ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh \
 	  ci/tests/test_checks.sh
 
+# Tests fork from programs that have threads; OpenBLAS's own threads are not instrumented.
+tsan: export TSAN_OPTIONS := die_after_fork=0
+tsan: export OPENBLAS_NUM_THREADS := 1
 asan tsan: ## the tests under AddressSanitizer + UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory PROFILE=$@ test
 

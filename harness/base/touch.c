@@ -34,10 +34,9 @@ static void on_fault(int number, siginfo_t *info, void *context)
         const uintptr_t page = (at - from) / r->page;
         /* Threads may meet a page at once; whoever faults again and again writes what may be read.
          */
-        if (r->touched[page] == TRIES ||
+        if (__atomic_fetch_add(&r->touched[page], 1, __ATOMIC_RELAXED) >= TRIES ||
             mprotect((void *)(from + page * r->page), r->page, r->protection) != 0)
             break;
-        r->touched[page]++;
         return;
     }
     if (before.sa_flags & SA_SIGINFO)
