@@ -15,15 +15,18 @@
 #include "base/str.h"
 #include "core/env.h"
 #include "core/run.h"
+#include "core/shard.h"
 #include "core/verdict.h"
 #include "failures.h"
 #include "gate/compare.h"
+#include "run_folder.h"
 #include "session.h"
+#include "shard_ask.h"
 #include "smallest.h"
 #include "tables.h"
 
 typedef struct options {
-    const char *suite, *out, *resume, *model;
+    const char *suite, *out, *resume, *model, *shard, *costs;
     att_list evals, kernels, cases, lists, plugins;
     int64_t seed, workers, give_up;
     double timeout, memory;
@@ -58,6 +61,10 @@ static const att_option table[] = {
     {"out", ATT_OPTION_TEXT, offsetof(options, out), "DIR", NULL, "where runs go; default: runs"},
     {"resume", ATT_OPTION_TEXT, offsetof(options, resume), "RUN", NULL,
      "go on with an interrupted run"},
+    {"shard", ATT_OPTION_TEXT, offsetof(options, shard), "I/N", NULL,
+     "measure the I-th of N parts of the plan; attest merge makes them one"},
+    {"costs", ATT_OPTION_TEXT, offsetof(options, costs), "RUN", NULL,
+     "cut into shards by the times of an earlier run; default: by estimates"},
     {"dry-run", ATT_OPTION_FLAG, offsetof(options, dry_run), NULL, NULL,
      "print the plan and its cost"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "the summary as JSON"},
@@ -111,78 +118,7 @@ static void print_plan(const att_run_plan *plan)
     printf("%zu cases, about %.0f s on one core\n", plan->n, all);
 }
 
-/* plan.json: what --resume needs to know that the run is the same. */
-static bool write_plan(const att_run_plan *plan, const char *path)
-{
-    char *text = NULL;
-    size_t length = 0;
-    FILE *f = open_memstream(&text, &length);
-
-    if (!f)
-        return false;
-    fprintf(f, "{\"schema_version\": 1, \"hash\": \"%s\", \"cases\": [\n", plan->hash);
-    for (size_t i = 0; i < plan->n; i++) {
-        att_json_put_text(f, plan->cases[i].c->line);
-        fputs(i + 1 < plan->n ? ",\n" : "\n", f);
-    }
-    fputs("]}\n", f);
-    bool good = fclose(f) == 0 && att_file_write(path, text, length);
-    free(text);
-    return good;
-}
-
-/* Makes DIR/<UTC>-<sha8> and the link DIR/latest. */
-static att_status make_folder(const char *base, const char *hash, char *out, size_t size,
-                              att_why *why)
-{
-    char stamp[17], link[4200], temporary[4300];
-
-    att_clock_stamp(stamp);
-    if (mkdir(base, 0777) != 0 && errno != EEXIST) {
-        att_why_set(why, "%s: can't be made: %s", base, strerror(errno));
-        return ATT_IO;
-    }
-    snprintf(out, size, "%s/%s-%.8s", base, stamp, hash);
-    for (int i = 2; mkdir(out, 0777) != 0; i++) {
-        if (errno != EEXIST || i > 99) {
-            att_why_set(why, "%s: can't be made: %s", out, strerror(errno));
-            return ATT_IO;
-        }
-        snprintf(out, size, "%s/%s-%.8s-%d", base, stamp, hash, i);
-    }
-    snprintf(link, sizeof link, "%s/latest", base);
-    snprintf(temporary, sizeof temporary, "%s.%ld", link, (long)getpid());
-    if (symlink(out + strlen(base) + 1, temporary) != 0 || rename(temporary, link) != 0)
-        unlink(temporary); /* the link is a convenience: a run without it is whole */
-    return ATT_OK;
-}
-
-static att_status write_reports(const att_cli *cli, const att_result *result, const char *folder,
-                                att_why *why)
-{
-    char path[4200];
-
-    snprintf(path, sizeof path, "%s/result.json", folder);
-    att_status status = att_result_write(result, path, why);
-    for (const att_writer *const *w = cli->writers; *w && status == ATT_OK; w++) {
-        att_why inner = {""};
-        att_status one = (*w)->write(result, folder, &inner);
-        if (one == ATT_UNSUPPORTED)
-            fprintf(stderr, "attest run: %s is left out: %s\n", (*w)->file, inner.text);
-        else if ((status = one) != ATT_OK)
-            *why = inner;
-    }
-    if (status == ATT_OK) {
-        snprintf(path, sizeof path, "%s/DONE", folder);
-        if (!att_file_write(path, "", 0)) {
-            att_why_set(why, "%s: %s", path, strerror(errno));
-            status = ATT_IO;
-        }
-    }
-    return status;
-}
-
-static void print_summary(const att_result *result, const char *folder, int code, bool json)
+void att_run_print_summary(const att_result *result, const char *folder, int code, bool json)
 {
     size_t n[ATT_OUTCOMES] = {0};
 
@@ -233,28 +169,111 @@ static att_status stamp_of(const att_cli *cli, const options *o, const att_resul
     return ATT_OK;
 }
 
+/* A plan, the part of it that this process measures, and how it was cut. */
+typedef struct work {
+    att_run_plan whole, part;
+    att_cut cut;
+    att_shard_ask shard;
+} work;
+
+static void drop_work(work *w)
+{
+    free(w->part.cases);
+    att_cut_drop(&w->cut);
+    att_plan_drop(&w->whole);
+}
+
+static att_status cut_plan(const options *o, work *w, att_why *why)
+{
+    char path[4200];
+    att_result costs = {0};
+    att_status status = ATT_OK;
+
+    if (o->costs) {
+        snprintf(path, sizeof path, "%s/result.json", o->costs);
+        status = att_result_read(path, &costs, why);
+    }
+    if (status == ATT_OK)
+        status = att_cut_make(&w->whole, w->shard.of, o->costs ? &costs : NULL, &w->cut, why);
+    if (status == ATT_OK)
+        status = att_cut_part(&w->whole, &w->cut, w->shard.index, &w->part, why);
+    if (status == ATT_OK && w->shard.source && !(o->shard && o->quiet))
+        fprintf(stderr, "attest run: shard %lld of %lld (%s): %zu of %zu cases\n",
+                (long long)w->shard.index, (long long)w->shard.of, w->shard.source, w->part.n,
+                w->whole.n);
+    att_result_clear(&costs);
+    return status;
+}
+
+/* A folder that a run of another plan, or of another shard, began is not this run's to go on with;
+ * one without a plan was left before anything was measured. */
+static att_status check_resumed(const work *w, const char *path, att_why *why)
+{
+    att_plan_file before = {0};
+
+    if (access(path, F_OK) != 0)
+        return ATT_OK;
+    att_status status = att_plan_file_read(path, &before, why);
+    if (status != ATT_OK)
+        return status;
+    if (strcmp(before.hash, w->whole.hash) != 0 || before.shard != w->shard.index ||
+        before.cut.of != w->cut.of ||
+        memcmp(before.cut.home, w->cut.home, w->cut.n * sizeof *w->cut.home) != 0) {
+        att_why_set(why, "%s: shard %lld of %lld of plan %s, asked for is %lld of %lld of %s", path,
+                    (long long)before.shard, (long long)before.cut.of, before.hash,
+                    (long long)w->shard.index, (long long)w->cut.of, w->whole.hash);
+        status = ATT_INVALID;
+    }
+    att_plan_file_drop(&before);
+    return status;
+}
+
+/* The folder with its plan, before anything is measured. */
+static att_status open_folder(const att_cli *cli, const options *o, const work *w,
+                              const att_result *result, char *folder, size_t size, char *stamp,
+                              size_t stamp_size, att_why *why)
+{
+    char path[4200];
+    att_status status = stamp_of(cli, o, result, stamp, stamp_size, why);
+
+    if (status == ATT_OK && o->resume) {
+        snprintf(folder, size, "%s", o->resume);
+        snprintf(path, sizeof path, "%s/plan.json", folder);
+        status = check_resumed(w, path, why);
+        snprintf(path, sizeof path, "%s/DONE", folder);
+        if (status == ATT_OK && unlink(path) != 0 && errno != ENOENT) {
+            att_why_set(why, "%s: can't be removed: %s", path, strerror(errno));
+            status = ATT_IO;
+        }
+    } else if (status == ATT_OK) {
+        status = att_run_folder_make(o->out, w->whole.hash, folder, size, why);
+        if (status == ATT_OK)
+            att_run_folder_latest(o->out, folder);
+    }
+    if (status != ATT_OK)
+        return status;
+    snprintf(path, sizeof path, "%s/logs", folder);
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        att_why_set(why, "%s: can't be made: %s", path, strerror(errno));
+        return ATT_IO;
+    }
+    snprintf(path, sizeof path, "%s/plan.json", folder);
+    return att_plan_file_write(&w->whole, &w->cut, w->shard.index, stamp, path, why);
+}
+
 static att_status run_plan(const att_cli *cli, const options *o, att_registry *registry,
-                           const att_run_plan *plan, att_result *result, char *folder, size_t size,
+                           const work *w, att_result *result, char *folder, size_t size,
                            int *number, att_why *why)
 {
-    char journal[4200], log[4200], plan_path[4200], stamp[1024], datasets[4200];
+    char journal[4200], log[4200], stamp[1024], datasets[4200];
+    const att_run_plan *plan = &w->part;
     att_status status = att_env_fill(cli->kernels->isa, result, why);
 
-    if (status == ATT_OK && o->resume)
-        snprintf(folder, size, "%s", o->resume);
-    else if (status == ATT_OK)
-        status = make_folder(o->out, plan->hash, folder, size, why);
     if (status == ATT_OK)
-        status = stamp_of(cli, o, result, stamp, sizeof stamp, why);
+        status = open_folder(cli, o, w, result, folder, size, stamp, sizeof stamp, why);
     if (status != ATT_OK)
         return status;
     snprintf(journal, sizeof journal, "%s/run.db", folder);
-    snprintf(plan_path, sizeof plan_path, "%s/plan.json", folder);
-    snprintf(log, sizeof log, "%s/logs", folder);
-    if ((mkdir(log, 0777) != 0 && errno != EEXIST) || !write_plan(plan, plan_path)) {
-        att_why_set(why, "%s: can't be written: %s", folder, strerror(errno));
-        return ATT_IO;
-    }
     snprintf(log, sizeof log, "%s/logs/workers.log", folder);
     att_env_find("datasets", datasets, sizeof datasets);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -270,7 +289,8 @@ static att_status run_plan(const att_cli *cli, const options *o, att_registry *r
     result->run_id = strdup(name ? name + 1 : folder);
     result->suite = strdup(plan->suite ? plan->suite : "");
     result->plan_hash = strdup(plan->hash);
-    result->shard = result->shards = 1;
+    result->shard = w->shard.index;
+    result->shards = w->cut.of;
     status = att_run_plan_measure(plan, &run, result, number, why);
     result->status = strdup(*number ? "interrupted" : status == ATT_OK ? "complete" : "incomplete");
     if (status == ATT_OK && !*number)
@@ -278,7 +298,7 @@ static att_status run_plan(const att_cli *cli, const options *o, att_registry *r
     if (status == ATT_OK)
         status = att_compare_fill(result, ATT_VERDICT_DENSE, why);
     if (status == ATT_OK)
-        status = write_reports(cli, result, folder, why);
+        status = att_run_folder_fill(cli, result, folder, why);
     return status;
 }
 
@@ -286,7 +306,7 @@ static int run(const att_cli *cli, int argc, char **argv)
 {
     options o = {.out = "runs", .seed = -1, .model = getenv("ATT_MODEL"), .memory = ATT_MEMORY_GIB};
     att_result result = {0};
-    att_run_plan plan = {0};
+    work w = {0};
     att_registry *registry = NULL;
     att_why why = {""};
     char folder[4096] = "";
@@ -302,26 +322,31 @@ static int run(const att_cli *cli, int argc, char **argv)
                          o.plugins.n   ? "plugin"
                          : o.kernels.n ? "kernel"
                                        : "eval");
+    if (att_shard_asked(o.shard, &w.shard, &why) != ATT_OK)
+        return att_usage(&att_verb_run, "%s", why.text);
     if (!o.model && access(ATT_MODEL_PATH, R_OK) == 0)
         o.model = ATT_MODEL_PATH;
     att_tables tables = att_cli_tables(cli);
     att_plugin_source plugins = att_cli_plugins(cli);
     att_status status = att_registry_make(&tables, &plugins, &registry, &why);
     if (status == ATT_OK)
-        status = make_plan(cli, &o, registry, &plan, &why);
-    if (status == ATT_OK && plan.n == 0) {
-        att_why_set(&why, "nothing matches: no case");
+        status = make_plan(cli, &o, registry, &w.whole, &why);
+    if (status == ATT_OK)
+        status = cut_plan(&o, &w, &why);
+    if (status == ATT_OK && w.part.n == 0) {
+        att_why_set(&why,
+                    w.whole.n ? "the plan has no case for this shard" : "nothing matches: no case");
         code = ATT_EXIT_NOTHING;
     } else if (status == ATT_OK && o.dry_run) {
-        print_plan(&plan);
+        print_plan(&w.part);
         code = ATT_EXIT_PASS;
     } else if (status == ATT_OK) {
-        status = run_plan(cli, &o, registry, &plan, &result, folder, sizeof folder, &number, &why);
+        status = run_plan(cli, &o, registry, &w, &result, folder, sizeof folder, &number, &why);
         code = number == SIGTERM ? ATT_EXIT_TERMINATED
                : number          ? ATT_EXIT_INTERRUPT
                                  : att_verdict_exit(&result, 0);
         if (status == ATT_OK)
-            print_summary(&result, folder, code, o.json);
+            att_run_print_summary(&result, folder, code, o.json);
         if (status == ATT_OK && code == ATT_EXIT_NOTHING)
             att_why_set(&why, "nothing was decided: no case ended pass or fail");
     }
@@ -330,7 +355,7 @@ static int run(const att_cli *cli, int argc, char **argv)
     if (status != ATT_OK || code == ATT_EXIT_NOTHING)
         fprintf(stderr, "attest run: %s\n", why.text);
     att_result_clear(&result);
-    att_plan_drop(&plan);
+    drop_work(&w);
     att_registry_drop(registry);
     return code;
 }
