@@ -57,18 +57,18 @@ static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem 
     pools |= rounds;
     if (status == ATT_OK && !pools) {
         att_ctx_record(x, "select_illegal", illegal);
-        parity_check_pattern(x, in, &own);
+        parity_check_pattern(x, in, &own, explain);
     }
     if (status == ATT_OK && !pools)
-        status = parity_check_top(x, in, &own, units->acc);
+        status = parity_check_top(x, in, &own, units->acc, explain);
     if (status == ATT_OK && !pools)
         status = parity_check_far(x, in, &own, units->acc);
     if (status == ATT_OK && !pools)
-        status = parity_check_index(x, in, p, &own, units->acc);
+        status = parity_check_index(x, in, p, &own, units->acc, explain);
     if (status == ATT_OK && !pools)
-        status = parity_check_stream(x, in, &own, units->acc);
+        status = parity_check_stream(x, in, &own, units->acc, explain);
     if (status == ATT_OK && !pools)
-        status = parity_check_choice(x, in, &own, units->acc);
+        status = parity_check_choice(x, in, &own, units->acc, explain);
     if (status == ATT_OK)
         status = judge(x, &own, o, units, explain);
     parity_drop_own(&own);

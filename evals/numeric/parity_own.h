@@ -22,7 +22,8 @@ void parity_drop_own(parity_inputs *own);
 /* `own` as `in`, with an answer of its own and no pairs allowed; false: no memory. */
 bool parity_room_of_own(const parity_inputs *in, parity_inputs *own);
 /* Top-k keeps the k largest logits; where two are too close to tell apart either is right. */
-att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
+att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc,
+                            bool explain);
 
 /* --- parity_select_far.c: of kNN memories, which keep near keys and the best of the others. */
 att_status parity_check_far(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc);
@@ -38,6 +39,8 @@ typedef struct parity_tally {
     double gap;
     int64_t missing, over;
 } parity_tally;
+/* Nothing wrong with the choice, as far as rounding can tell? */
+bool parity_tally_holds(const parity_tally *c);
 /* A row of which `kept` should be the k largest of those it `may` choose from. */
 void parity_scores_add(parity_tally *c, const parity_scores *r, int64_t k, const uint8_t *may,
                        const uint8_t *kept);
@@ -46,11 +49,11 @@ int64_t parity_value(const att_variant_part *part, const char *name);
 
 /* --- parity_select_index.c: of kernels that read an index section.  p: the call's problem. */
 att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_problem *p,
-                              const parity_inputs *own, double u_acc);
+                              const parity_inputs *own, double u_acc, bool explain);
 
 /* --- parity_select_stream.c: of caches that evict, and of choices by an observation window. */
 att_status parity_check_stream(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
-                               double u_acc);
+                               double u_acc, bool explain);
 /* --- parity_rounded.c: kernels that quantise q and k inside attend.  Such a one approximates
  * without select and offers quantise and dequantise: int8, one scale a group of a sequence's
  * tokens. */
@@ -61,11 +64,16 @@ att_status parity_on_rounded(att_ctx *x, const parity_inputs *in, parity_inputs 
                              double *steps);
 /* --- parity_picks.c: of kernels that choose by scores, told by the names of their parameters. */
 att_status parity_check_choice(att_ctx *x, parity_inputs *in, const parity_inputs *own,
-                               double u_acc);
+                               double u_acc, bool explain);
+/* --- parity_picks_faults.c: has the choice of this kernel been explained less often than is
+ * enough?  Each call counts as once more. */
+bool parity_choice_turn(att_ctx *x);
 
 /* --- parity_pattern.c: records how many pairs `own` keeps or drops against the pattern that the
- * names of the kernel's parameters promise; nothing where they promise none. */
-void parity_check_pattern(att_ctx *x, const parity_inputs *in, const parity_inputs *own);
+ * names of the kernel's parameters promise, and which slip explains them, if `explain`; nothing
+ * where they promise none. */
+void parity_check_pattern(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
+                          bool explain);
 
 /* --- parity_own.c: functions of their own.  Does parity know the kernel's function? */
 bool parity_knows(const att_kernel *kernel);

@@ -18,6 +18,11 @@
  * and the right window leave, `random` different ones: for t = n - random (0 where that is less) to
  * n - 1, u(draw, h, P, t) mod (t + 1), or t where that is taken; u as in common/draw.h.
  * Each is intersected with the problem's own rules, as the oracle reports them. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/names.h"
 #include "evals/numeric/parity_own.h"
 
 #define MOST       5  /* parameters of a pattern */
@@ -27,6 +32,7 @@
 typedef struct pair {
     int64_t h, at, j, key_at, end;
     int64_t drawn[MOST_DRAWN], draws;
+    bool blind; /* a reading's: global rows see no more than others */
 } pair;
 
 static bool in_window(const int64_t *v, const pair *p)
@@ -58,7 +64,7 @@ static bool global_or_near(const int64_t *v, const pair *p)
 {
     int64_t apart = p->at > p->j ? p->at - p->j : p->j - p->at;
 
-    return apart <= v[1] || p->j < v[0] || (p->at >= 0 && p->at < v[0]);
+    return apart <= v[1] || p->j < v[0] || (!p->blind && p->at >= 0 && p->at < v[0]);
 }
 
 enum { BLOCK, WINDOW, RANDOM, GLOBAL, DRAW };
@@ -96,7 +102,8 @@ static bool global_near_or_drawn(const int64_t *v, const pair *p)
 
     for (int64_t s = 0; s < p->draws; s++)
         drawn |= p->drawn[s] == block;
-    return drawn || apart <= v[WINDOW] || block < v[GLOBAL] || (own >= 0 && own < v[GLOBAL]);
+    return drawn || apart <= v[WINDOW] || block < v[GLOBAL] ||
+           (!p->blind && own >= 0 && own < v[GLOBAL]);
 }
 
 static const struct pattern {
@@ -144,9 +151,21 @@ static int64_t end_of(const parity_inputs *in, int64_t b, int64_t at)
     return end > 0 ? end : 0;
 }
 
+/* What a reading of the patterns does otherwise; beside these, each parameter one off. */
+typedef struct reading {
+    const char *name, *text;
+    bool first_head, by_row, blind;
+} reading;
+
+static const reading readings[] = {
+    {.name = "pattern_of_first_head", .text = "all heads have the first one's", .first_head = true},
+    {.name = "pattern_by_row", .text = "rows counted, not positions", .by_row = true},
+    {.name = "global_rows_blind", .text = "global queries see no more than others", .blind = true},
+};
+
 /* How many pairs the kernel keeps against its pattern, or drops. */
 static int64_t differences(const parity_inputs *in, const parity_inputs *own,
-                           const struct pattern *of, const int64_t *values)
+                           const struct pattern *of, const int64_t *values, const reading *how)
 {
     const parity_spec *s = &in->spec;
     const int64_t *keys = in->plain.k_positions.data;
@@ -157,6 +176,9 @@ static int64_t differences(const parity_inputs *in, const parity_inputs *own,
         int64_t i = r % s->sq, b = r / s->sq / s->hq;
         pair p = {.h = r / s->sq % s->hq, .at = parity_position(in, b, i)};
         p.end = end_of(in, b, p.at);
+        p.h = how->first_head ? 0 : p.h;
+        p.at = how->by_row ? i : p.at;
+        p.blind = how->blind;
         if (of->draw)
             of->draw(values, &p);
         for (p.j = 0; p.j < s->sk; p.j++, may++, kept++) {
@@ -167,12 +189,47 @@ static int64_t differences(const parity_inputs *in, const parity_inputs *own,
     return wrong;
 }
 
-void parity_check_pattern(att_ctx *x, const parity_inputs *in, const parity_inputs *own)
+/* Which slips explain all of what is kept and dropped? */
+static void explain_pattern(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
+                            const struct pattern *of, const int64_t *values)
 {
-    const att_variant_part *part = &att_ctx_variant(x)->part[0];
-    int64_t values[MOST];
+    static const reading as_meant = {0};
+    bool named = false;
 
-    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
-        if (values_of(&patterns[i], part, values))
-            att_ctx_record(x, "select_pattern", (double)differences(in, own, &patterns[i], values));
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++)
+        if (differences(in, own, of, values, &readings[i]) == 0) {
+            att_ctx_diagnose(x, readings[i].name, 0, readings[i].text);
+            named = true;
+        }
+    for (int64_t n = 0; n < 2 * MOST && of->params[n / 2]; n++) {
+        int64_t other[MOST];
+        char text[64];
+        memcpy(other, values, sizeof other);
+        other[n / 2] += n % 2 ? 1 : -1;
+        if (other[n / 2] < (n / 2 == 0 && of->params[1] ? 1 : 0) ||
+            differences(in, own, of, other, &as_meant) != 0)
+            continue;
+        snprintf(text, sizeof text, "%s one too %s", of->params[n / 2], n % 2 ? "large" : "small");
+        att_ctx_diagnose(x, "pattern_off_by_one", 0, text);
+        named = true;
+    }
+    if (!named)
+        att_ctx_diagnose(x, ATT_UNKNOWN, (double)INFINITY, "no reading explains the pattern");
+}
+
+void parity_check_pattern(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
+                          bool explain)
+{
+    static const reading as_meant = {0};
+    const att_variant_part *part = &att_ctx_variant(x)->part[0];
+    int64_t values[MOST] = {0};
+
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        if (!values_of(&patterns[i], part, values))
+            continue;
+        const int64_t wrong = differences(in, own, &patterns[i], values, &as_meant);
+        att_ctx_record(x, "select_pattern", (double)wrong);
+        if (wrong && explain && parity_choice_turn(x))
+            explain_pattern(x, in, own, &patterns[i], values);
+    }
 }

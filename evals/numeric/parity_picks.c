@@ -19,6 +19,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/names.h"
 #include "evals/numeric/parity_own.h"
 
 static const struct choice {
@@ -163,13 +164,39 @@ static att_status judge(const struct choice *of, choice_head *c, const parity_in
         c->kv = c->h / (s->hq / s->hkv);
         c->may = c->in->allowed + r * s->sq * s->sk;
         c->kept = own->allowed + r * s->sq * s->sk;
+        c->seen = c->reading.seen ? c->reading.seen + r * s->sq * s->sk : c->may;
         status = of->judge(c, t);
     }
     return status;
 }
 
+/* Judges the choice by each reading; those that it holds by explain it. */
+static att_status explain_choice(att_ctx *x, const struct choice *of, choice_head *head,
+                                 const parity_inputs *own)
+{
+    uint8_t *open = parity_open_pairs(x, head->in);
+    att_status status = open ? ATT_OK : ATT_NO_MEMORY;
+    bool named = false;
+
+    for (const choice_fault *f = choice_faults; f->name && status == ATT_OK; f++) {
+        choice_tally t = {0};
+        head->reading = f->reading;
+        head->reading.seen = f->of_unseen ? open : NULL;
+        status = judge(of, head, own, &t);
+        if (status != ATT_OK || !choice_holds(&t))
+            continue;
+        att_ctx_diagnose(x, f->name, t.gap, f->text);
+        named = true;
+    }
+    if (!named)
+        att_ctx_diagnose(x, ATT_UNKNOWN, (double)INFINITY, "no reading explains the choice");
+    head->reading = (choice_reading){0};
+    free(open);
+    return status;
+}
+
 att_status parity_check_choice(att_ctx *x, parity_inputs *in, const parity_inputs *own,
-                               double u_acc)
+                               double u_acc, bool explain)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     choice_head head = {.in = in, .u = u_acc};
@@ -183,6 +210,8 @@ att_status parity_check_choice(att_ctx *x, parity_inputs *in, const parity_input
         head.profile = all;
         if (status == ATT_OK)
             status = judge(&choices[i], &head, own, &t);
+        if (status == ATT_OK && explain && !choice_holds(&t) && parity_choice_turn(x))
+            status = explain_choice(x, &choices[i], &head, own);
         if (status != ATT_OK)
             return status;
         att_ctx_record(x, "select_gap", t.gap);

@@ -21,7 +21,7 @@ typedef struct blocks {
     candidate *row;
 } blocks;
 
-static void summarise(blocks *w, int64_t kb, const uint8_t *may, int64_t n)
+static void summarise(blocks *w, int64_t kb, const uint8_t *seen, int64_t n)
 {
     const int64_t d = w->c->in->spec.d;
     block *k = &w->of[kb];
@@ -29,14 +29,14 @@ static void summarise(blocks *w, int64_t kb, const uint8_t *may, int64_t n)
     k->n = 0;
     for (int64_t j = 0; j < n; j++) {
         const double *key = choice_key(w->c, kb * w->side + j);
-        if (!may[j])
+        if (!seen[j])
             continue;
         for (int64_t e = 0; e < d; e++) {
             double *a = &k->x[e], *b = &k->x[d + e];
             if (w->means) {
                 *a = (k->n ? *a : 0) + key[e];
                 *b = (k->n ? *b : 0) + fabs(key[e]);
-            } else {
+            } else if (!w->c->reading.first_key || k->n == 0) {
                 *a = k->n == 0 || key[e] < *a || isnan(key[e]) ? key[e] : *a;
                 *b = k->n == 0 || key[e] > *b || isnan(key[e]) ? key[e] : *b;
             }
@@ -56,13 +56,15 @@ static void score(const blocks *w, const double *q, const block *k, candidate *o
             size += fabs(q[e]) * k->x[d + e];
         } else {
             const double low = q[e] * k->x[e], high = q[e] * k->x[d + e];
-            const double term = isnan(low) || low > high ? low : high;
+            const bool lower = (isnan(low) || low > high) && !w->c->reading.maxima;
+            const double term = lower ? low : high;
             sum += term;
             size += fabs(term);
         }
     }
-    const double n = w->means ? (double)k->n : 1;
-    out->score = sum / n;
+    const double keys = (double)(w->c->reading.whole_block ? w->side : k->n);
+    const double n = w->means ? keys : 1;
+    out->score = (w->c->reading.smallest ? -sum : sum) / n;
     out->error = w->c->u * ((double)d + n + 3) * size / n;
 }
 
@@ -70,22 +72,30 @@ static void judge_row(blocks *w, int64_t i, int64_t budget, choice_tally *t)
 {
     const int64_t sk = w->c->in->spec.sk, at = choice_position(w->c, i);
     const uint8_t *may = w->c->may + i * sk, *kept = w->c->kept + i * sk;
+    const uint8_t *seen = w->c->seen + i * sk;
+    const bool forces = w->means && at >= 0 && !w->c->reading.own_free;
+    int64_t open = 0;
 
     for (int64_t kb = 0; kb < w->count; kb++) {
         const int64_t from = kb * w->side, n = from + w->side < sk ? w->side : sk - from;
         candidate *out = &w->row[kb];
-        *out = (candidate){.forced = w->means && at >= 0 && at / w->side == kb};
+        *out = (candidate){.forced = forces && at / w->side == kb};
         for (int64_t j = from; j < from + n; j++) {
             out->may += may[j];
             out->kept += may[j] && kept[j];
         }
-        if (out->may == 0)
+        if (out->may == 0) {
+            w->of[kb].n = 0; /* not as the row before saw it */
             continue;
-        if (i == 0 || memcmp(may + from, may + from - sk, (size_t)n) != 0)
-            summarise(w, kb, may + from, n);
+        }
+        open++;
+        if (w->of[kb].n == 0 || memcmp(seen + from, seen + from - sk, (size_t)n) != 0)
+            summarise(w, kb, seen + from, n);
         score(w, choice_query(w->c, i), &w->of[kb], out);
     }
-    choice_judge(w->row, w->count, budget, t);
+    if (w->c->reading.in_keys)
+        budget = budget > w->side ? budget / w->side : 1;
+    choice_judge(w->row, w->count, budget + (open > budget ? w->c->reading.more : 0), t);
 }
 
 static att_status judge(const choice_head *c, bool means, choice_tally *t)

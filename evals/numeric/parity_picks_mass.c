@@ -36,6 +36,16 @@ static double weights(const choice_head *c, const uint8_t *may, const double *s,
     return error + (double)(n + 4) * c->u;
 }
 
+/* The largest weight that was not kept. */
+static double heaviest_left(const candidate *row, const double *p, const uint8_t *kept, int64_t n)
+{
+    double most = 0;
+
+    for (int64_t j = 0; j < n; j++)
+        most = row[j].may && !kept[j] && p[j] > most ? p[j] : most;
+    return most;
+}
+
 static void judge_row(const choice_head *c, const double *s, const double *b, const double *p,
                       candidate *row, const uint8_t *kept, double slack, choice_tally *t)
 {
@@ -58,6 +68,12 @@ static void judge_row(const choice_head *c, const double *s, const double *b, co
     choice_judge(row, sk, have, &own);
     t->gap = att_error_fold(t->gap, own.gap);
     const int64_t floor = c->v[1].i < all ? c->v[1].i : all;
+    if (c->reading.crossing_left) { /* the most keys that do not go beyond it */
+        const double next = heaviest_left(row, p, kept, sk);
+        t->missing += have < floor || (have < all && mass + next <= goal - slack);
+        t->over += have > floor && mass > goal + slack;
+        return;
+    }
     t->missing += have < floor || (have < all && mass < goal - slack);
     t->over += have > floor && mass - least >= goal + slack;
 }

@@ -39,6 +39,11 @@ void parity_scores_add(parity_tally *c, const parity_scores *r, int64_t k, const
         c->gap = att_error_fold(c->gap, gap_of(r, may, kept));
 }
 
+bool parity_tally_holds(const parity_tally *c)
+{
+    return c->gap <= 1 && c->missing == 0 && c->over == 0;
+}
+
 void parity_tally_record(att_ctx *x, const parity_tally *c)
 {
     att_ctx_record(x, "select_gap", c->gap);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Approximations are exact on something: on the keys that they say they kept, or on pooled heads.
  * The oracle answers that problem, and the numeric rule judges the output by it. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fp.h"
+#include "core/names.h"
 #include "evals/numeric/parity_own.h"
 
 #define SPARE 16 /* bytes behind the pairs, which select leaves alone */
@@ -133,9 +135,51 @@ att_status parity_on_pooled(att_ctx *x, const parity_inputs *in, parity_inputs *
     return att_ctx_oracle(x, ATT_OP_ATTEND, &own->plain);
 }
 
+/* Rows in which `kept` are not k + more of the allowed keys with weight, or all where there are no
+ * more than k. */
+static int64_t rows_unlike(const parity_inputs *in, const att_profile *all, const uint8_t *kept,
+                           int64_t k, int64_t more, double *room)
+{
+    const parity_spec *s = &in->spec;
+    int64_t unlike = 0;
+
+    for (int64_t r = 0; r < s->b * s->hq * s->sq; r++) {
+        int64_t open = 0, have = 0;
+        if (!att_profile_logits(all, r, room, room + s->sk))
+            continue;
+        for (int64_t j = 0; j < s->sk; j++) {
+            const bool weighs = !isnan(room[j]) && room[j] > -(double)INFINITY;
+            open += weighs;
+            have += weighs && kept[r * s->sk + j];
+        }
+        unlike += have != (open > k ? k + more : open);
+    }
+    return unlike;
+}
+
+/* The best were kept, but not as many as were asked for: one too few or too many? */
+static bool explain_top(att_ctx *x, const parity_inputs *in, const att_profile *all,
+                        const uint8_t *kept, int64_t k)
+{
+    double *room = malloc((size_t)(2 * in->spec.sk + 1) * sizeof *room);
+    bool named = false;
+
+    for (int64_t more = -1; room && more <= 1; more += 2)
+        if (rows_unlike(in, all, kept, k, more, room) == 0) {
+            att_ctx_diagnose(x, "keep_off_by_one", 0,
+                             more < 0 ? "one key too few is kept" : "one key too many is kept");
+            named = true;
+        }
+    if (room && !named)
+        att_ctx_diagnose(x, ATT_UNKNOWN, (double)INFINITY, "no reading explains the choice");
+    free(room);
+    return room != NULL;
+}
+
 /* Top-k, told by its name's beginning, keeps the k largest logits; where two are too close to tell
  * apart either is right. */
-att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc)
+att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *own, double u_acc,
+                            bool explain)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const att_kernel *kernel = part->kernel;
@@ -146,13 +190,17 @@ att_status parity_check_top(att_ctx *x, parity_inputs *in, const parity_inputs *
     att_status status = parity_profile(x, in, u_acc, &all);
     if (status != ATT_OK)
         return status;
-    att_ctx_record(x, "select_gap", att_profile_gap(all, own->allowed, NULL));
+    const double gap = att_profile_gap(all, own->allowed, NULL);
+    att_ctx_record(x, "select_gap", gap);
     for (size_t i = 0; part->values && kernel->params && kernel->params[i].name; i++)
         if (parity_is(kernel->params[i].name, "k")) {
             int64_t over = 0, k = part->values[i].i;
-            att_ctx_record(x, "select_short",
-                           (double)att_profile_short(all, own->allowed, NULL, k, &over));
+            const int64_t missing = att_profile_short(all, own->allowed, NULL, k, &over);
+            att_ctx_record(x, "select_short", (double)missing);
             att_ctx_record(x, "select_over", (double)over);
+            if (explain && gap <= 1 && (missing || over) && parity_choice_turn(x) &&
+                !explain_top(x, in, all, own->allowed, k))
+                return ATT_NO_MEMORY;
         }
     return ATT_OK;
 }

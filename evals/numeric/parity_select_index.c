@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/fp.h"
+#include "core/names.h"
 #include "evals/numeric/parity_own.h"
 
 /* What scores: dense doubles. */
@@ -87,19 +88,27 @@ static void by_section(const parity_inputs *in, const att_index *from, indexer *
     }
 }
 
-static void score(const indexer *x, const double *q, const double *w, const double *k, double u,
-                  double *s, double *err)
+/* What a reading of the scores does otherwise. */
+typedef struct reading {
+    const char *name, *text;
+    bool no_relu, by_head; /* by_head: query head h goes by index head h mod Hi alone */
+} reading;
+
+static void score(const indexer *x, const reading *how, int64_t head, const double *q,
+                  const double *w, const double *k, double u, double *s, double *err)
 {
     double size = 0;
 
     *s = 0;
     for (int64_t h = 0; h < x->heads; h++) {
         double dot = 0, terms = 0;
+        if (how->by_head && h != head % x->heads)
+            continue;
         for (int64_t d = 0; d < x->dim; d++) {
             dot += q[h * x->dim + d] * k[d];
             terms += fabs(q[h * x->dim + d] * k[d]);
         }
-        *s += w[h] * (dot > 0 || isnan(dot) ? dot : 0);
+        *s += w[h] * (dot > 0 || isnan(dot) || how->no_relu ? dot : 0);
         size += fabs(w[h]) * terms;
     }
     *err = (double)(x->dim + x->heads + 4) * (u * size + 0x1p-149);
@@ -108,7 +117,8 @@ static void score(const indexer *x, const double *q, const double *w, const doub
 /* All heads of a row against its scores; *apart: pairs that a head keeps and the first does not, or
  * the other way. */
 static void check_rows(const parity_inputs *in, const parity_inputs *own, const indexer *x,
-                       int64_t k, double u, parity_scores *r, parity_tally *c, int64_t *apart)
+                       const reading *how, int64_t k, double u, parity_scores *r, parity_tally *c,
+                       int64_t *apart)
 {
     const parity_spec *s = &in->spec;
 
@@ -116,10 +126,10 @@ static void check_rows(const parity_inputs *in, const parity_inputs *own, const 
         const int64_t b = row / s->sq, i = row % s->sq;
         if (i >= in->nq[b])
             continue;
-        for (int64_t j = 0; j < in->nk[b]; j++)
-            score(x, x->q + row * x->heads * x->dim, x->w + row * x->heads,
-                  x->k + (b * s->sk + j) * x->dim, u, &r->s[j], &r->err[j]);
         for (int64_t h = 0; h < s->hq; h++) {
+            for (int64_t j = 0; j < in->nk[b] && (h == 0 || how->by_head); j++)
+                score(x, how, h, x->q + row * x->heads * x->dim, x->w + row * x->heads,
+                      x->k + (b * s->sk + j) * x->dim, u, &r->s[j], &r->err[j]);
             const int64_t at = ((b * s->hq + h) * s->sq + i) * s->sk;
             const int64_t first = (b * s->hq * s->sq + i) * s->sk;
             parity_scores_add(c, r, k, in->allowed + at, own->allowed + at);
@@ -130,9 +140,33 @@ static void check_rows(const parity_inputs *in, const parity_inputs *own, const 
     }
 }
 
-att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_problem *p,
-                              const parity_inputs *own, double u_acc)
+/* Which known slip explains the choice?  Tables and scores are those of the check. */
+static void explain_index(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
+                          const indexer *index, int64_t k, double u, parity_scores *r)
 {
+    static const reading readings[] = {
+        {"relu_missing", "index scores are summed without relu", true, false},
+        {"chosen_by_head", "each query head chooses its own keys", false, true},
+    };
+    bool named = false;
+
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        parity_tally c = {0};
+        int64_t apart = 0;
+        check_rows(in, own, index, &readings[i], k, u, r, &c, &apart);
+        if (!parity_tally_holds(&c) || (apart && !readings[i].by_head))
+            continue;
+        att_ctx_diagnose(x, readings[i].name, c.gap, readings[i].text);
+        named = true;
+    }
+    if (!named)
+        att_ctx_diagnose(x, ATT_UNKNOWN, (double)INFINITY, "no reading explains the choice");
+}
+
+att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_problem *p,
+                              const parity_inputs *own, double u_acc, bool explain)
+{
+    static const reading as_meant = {0};
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const int64_t k = parity_value(part, "k"), dim = parity_value(part, "dim");
     parity_tally c = {0};
@@ -150,9 +184,11 @@ att_status parity_check_index(att_ctx *x, const parity_inputs *in, const att_pro
             by_section(in, p->index, &index);
         else
             by_default(in, &index);
-        check_rows(in, own, &index, k, u_acc, &r, &c, &apart);
+        check_rows(in, own, &index, &as_meant, k, u_acc, &r, &c, &apart);
         parity_tally_record(x, &c);
         att_ctx_record(x, "select_pattern", (double)apart);
+        if (explain && (!parity_tally_holds(&c) || apart) && parity_choice_turn(x))
+            explain_index(x, in, own, &index, k, u_acc, &r);
     }
     indexer_drop(&index);
     free(r.s);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/fp.h"
+#include "core/names.h"
 #include "evals/numeric/parity_own.h"
 
 typedef struct stream {
@@ -28,6 +29,7 @@ typedef struct stream {
     uint8_t *held, *may;                        /* [Skv] */
     parity_tally choice;
     int64_t broken; /* pairs against the pattern */
+    int64_t shift;  /* a reading's: votes are pooled so many keys late */
 } stream;
 
 /* Logit of (b, h, i, j), and its worst error but for what depends on the row's maximum. */
@@ -174,7 +176,7 @@ static void vote(stream *w, int64_t rows, int64_t keys, int64_t group)
         }
         for (int64_t j = 0; j < keys; j++) {
             to[j] = 0;
-            for (int64_t c = j - w->pool / 2; c <= j + w->pool / 2; c++)
+            for (int64_t c = j - w->pool / 2 + w->shift; c <= j + w->pool / 2 + w->shift; c++)
                 to[j] += c >= 0 && c < keys ? votes[c] : 0;
         }
     }
@@ -218,8 +220,55 @@ static bool make(stream *w)
     return w->p && w->mass && w->err && w->ring && w->ring_err && w->held && w->may;
 }
 
+/* All heads. */
+static void judge(stream *w)
+{
+    const parity_spec *s = &w->in->spec;
+    const bool votes = w->window > 0 && w->pool > 0;
+
+    w->choice = (parity_tally){0};
+    w->broken = 0;
+    for (int64_t n = 0; n < s->b * s->hkv; n++) {
+        const int64_t group = s->hq / s->hkv;
+        (votes ? observe : follow)(w, n / s->hkv, n % s->hkv * group, group);
+    }
+}
+
+static bool holds(const stream *w)
+{
+    return parity_tally_holds(&w->choice) && w->broken == 0;
+}
+
+/* Which known slip explains what was kept? */
+static void explain_stream(att_ctx *x, stream *w)
+{
+    static const struct {
+        const char *name, *text;
+        int64_t shift;
+        bool newest_alone;
+    } readings[] = {
+        {"pool_shifted", "votes are pooled one key late", 1, false},
+        {"pool_shifted", "votes are pooled one key early", -1, false},
+        {"recent_not_spared", "of the recent keys the newest alone is spared", 0, true},
+    };
+    const int64_t recent = w->recent;
+    bool named = false;
+
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        w->shift = readings[i].shift;
+        w->recent = readings[i].newest_alone ? 1 : recent;
+        judge(w);
+        if (!holds(w))
+            continue;
+        att_ctx_diagnose(x, readings[i].name, w->choice.gap, readings[i].text);
+        named = true;
+    }
+    if (!named)
+        att_ctx_diagnose(x, ATT_UNKNOWN, (double)INFINITY, "no reading explains the choice");
+}
+
 att_status parity_check_stream(att_ctx *x, const parity_inputs *in, const parity_inputs *own,
-                               double u_acc)
+                               double u_acc, bool explain)
 {
     const att_variant_part *part = &att_ctx_variant(x)->part[0];
     const parity_spec *s = &in->spec;
@@ -237,13 +286,12 @@ att_status parity_check_stream(att_ctx *x, const parity_inputs *in, const parity
     w.recent = w.recent < w.budget ? w.recent : w.budget;
     w.rows = !votes || s->sq < 1 ? 1 : w.window < s->sq ? w.window : s->sq;
     const bool made = make(&w);
-    for (int64_t n = 0; made && n < s->b * s->hkv; n++) {
-        const int64_t group = s->hq / s->hkv;
-        (votes ? observe : follow)(&w, n / s->hkv, n % s->hkv * group, group);
-    }
     if (made) {
+        judge(&w);
         parity_tally_record(x, &w.choice);
         att_ctx_record(x, "select_pattern", (double)w.broken);
+        if (explain && !holds(&w) && parity_choice_turn(x))
+            explain_stream(x, &w);
     }
     void *owned[] = {w.p, w.mass, w.err, w.ring, w.ring_err, w.held, w.may};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)

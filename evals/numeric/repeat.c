@@ -173,7 +173,7 @@ static att_status judge_approx(att_ctx *x, parity_inputs *in, const att_problem 
 
     if (status == ATT_OK && !pools) {
         att_ctx_record(x, "select_illegal", illegal);
-        status = parity_check_top(x, in, &own, units->acc);
+        status = parity_check_top(x, in, &own, units->acc, false);
     }
     if (status == ATT_OK)
         status = judge(x, &own, o, units, broken);
