@@ -71,6 +71,25 @@ static void accept_first(void)
     CU_ASSERT_TRUE(holds("ci/baselines/cases.json", "parity flash_f32 d=16"));
 }
 
+static void what_is_accepted_keeps_to_its_schema(void)
+{
+    char command[4 * PATH_MAX];
+
+    clean();
+    CU_ASSERT_EQUAL(attest(RIGHT "--case 'probe.needle flash_f32 len=256'"), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(attest("baseline accept --reason r --scores '*'"), ATT_EXIT_PASS);
+    CU_ASSERT_TRUE(holds("ci/baselines/cases.json", "\"scores\""));
+    snprintf(command, sizeof command,
+             "python3 '%s/ci/scripts/check_schema.py' '%s/ci/baselines/baseline.schema.json' "
+             "'%s/ci/baselines/cases.json'",
+             root, root, folder);
+    int status = system(command);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        att_suite_skip("the Python module jsonschema is not installed");
+    else
+        CU_ASSERT_EQUAL(status, 0);
+}
+
 static void without_a_baseline_nothing_is_decided(void)
 {
     clean();
@@ -204,6 +223,7 @@ int main(void)
 {
     static const CU_TestInfo tests[] = {
         {"without a baseline nothing is decided", without_a_baseline_nothing_is_decided},
+        {"what is accepted keeps to its schema", what_is_accepted_keeps_to_its_schema},
         {"an accepted run passes its gate", an_accepted_run_passes_its_gate},
         {"accepting is refused in CI, without a reason and of half a run",
          accepting_is_refused_in_ci_without_a_reason_and_of_half_a_run},

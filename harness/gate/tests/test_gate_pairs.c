@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gate's step 4: a case against itself in the baseline. */
+#include "base/rng.h"
 #include "made_gate.h"
 
 static void twelve_losses_of_twelve_block_and_churn_does_not(void)
@@ -50,6 +51,51 @@ static void a_small_loss_in_every_case_of_a_task_blocks(void)
     CU_ASSERT_EQUAL(top(&b).members, 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(top(&b).first->text, "cases of the task together"));
     drop(&b);
+}
+
+/* Cells of 64 items in contexts of two, on which both sides hit `right` of the contexts at random,
+ * and `churn` of them anew on the second; `loss` is taken from the first cell's hits. */
+static int churned(att_rng *rng, int cells, double churn, double loss)
+{
+    bench b = make();
+
+    for (int c = 0; c < cells; c++) {
+        char was[65] = "", is[65] = "", params[16];
+        for (int i = 0; i < 64; i += 2) {
+            const char hit = att_rng_unit(rng) < 0.6 ? '1' : '0';
+            const bool anew = att_rng_unit(rng) < churn, lost = c == 0 && att_rng_unit(rng) < loss;
+            was[i] = was[i + 1] = hit;
+            is[i] = is[i + 1] = lost ? '0' : anew ? (att_rng_unit(rng) < 0.6 ? '1' : '0') : hit;
+        }
+        snprintf(params, sizeof params, "len=%d", c);
+        made_items(made_record(&b.was, "probe.needle", "a", params, 1, ATT_PASS), was, 2);
+        made_items(made_record(&b.is, "probe.needle", "a", params, 1, ATT_PASS), is, 2);
+    }
+    const int code = judge(&b);
+    drop(&b);
+    return code;
+}
+
+static void a_thousand_gates_without_a_loss_block_no_more_often_than_the_level(void)
+{
+    att_rng rng = att_rng_make(1, "gates");
+    int blocked = 0;
+
+    for (int i = 0; i < 1000; i++)
+        blocked += churned(&rng, 12, 0.3, 0) != ATT_EXIT_PASS;
+    printf("%d of 1,000 gates without a loss blocked, level 0.001\n", blocked);
+    CU_ASSERT_TRUE(blocked <= 5); /* P(6 or more at the level) < 1e-3 */
+}
+
+static void a_large_loss_in_one_cell_of_twelve_blocks(void)
+{
+    att_rng rng = att_rng_make(2, "gates");
+    int blocked = 0;
+
+    for (int i = 0; i < 100; i++)
+        blocked += churned(&rng, 12, 0.05, 0.9) == ATT_EXIT_FAIL;
+    printf("%d of 100 gates with 0.9 of one cell lost blocked\n", blocked);
+    CU_ASSERT_TRUE(blocked >= 90);
 }
 
 static void items_that_are_others_cannot_be_paired(void)
@@ -149,6 +195,9 @@ int main(void)
         {"an average never rescues a case", an_average_never_rescues_a_case},
         {"a small loss in every case of a task blocks",
          a_small_loss_in_every_case_of_a_task_blocks},
+        {"a thousand gates without a loss block no more often than the level",
+         a_thousand_gates_without_a_loss_block_no_more_often_than_the_level},
+        {"a large loss in one cell of twelve blocks", a_large_loss_in_one_cell_of_twelve_blocks},
         {"items that are others cannot be paired", items_that_are_others_cannot_be_paired},
         {"one clear flip blocks who claims to be exact",
          one_clear_flip_blocks_who_claims_to_be_exact},

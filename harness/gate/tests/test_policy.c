@@ -61,6 +61,9 @@ static void schema_and_reader_agree(void)
         return;
     }
     CU_ASSERT_EQUAL(schema_says("ci/policies/default.json"), 0);
+    CU_ASSERT_EQUAL(system("python3 ci/scripts/check_schema.py ci/policies/waivers.schema.json "
+                           "ci/waivers.json"),
+                    0);
     int file = mkstemp(path);
     CU_ASSERT_TRUE_FATAL(file >= 0);
     close(file);
