@@ -47,14 +47,15 @@ KERNEL_SRC := $(wildcard kernels/exact/*.c kernels/sparse/*.c kernels/linear/*.c
 HOUSE_SRC  := $(wildcard kernels/table.c datasets/*.c harness/base/*.c harness/core/*.c harness/model/*.c \
                 harness/gate/*.c evals/*.c evals/*/*.c reports/*.c)
 PLOT_SRC   := $(wildcard reports/plots/*.gp)
+CLI_FILES  := $(wildcard harness/cli/files/*)
 CLI_SRC    := $(wildcard harness/cli/*.c)
 TEST_SRC   := $(wildcard */tests/test_*.c */*/tests/test_*.c)
 PLUGIN_SRC := $(wildcard harness/core/tests/plugins/*.c kernels/plugin/*.c)
 ALL_SRC     = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
 KERNEL_OBJ := $(foreach l,$(LEVELS),$(KERNEL_SRC:%.c=$(B)/%.$(l).o))
-HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%.gp=$(B)/%.gp.o)
-CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o) $(B)/heads.o
+HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%=$(B)/%.bin.o)
+CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o) $(CLI_FILES:%=$(B)/%.bin.o) $(B)/heads.o
 TESTS      := $(TEST_SRC:%.c=$(B)/%)
 FUZZERS    := $(patsubst %.c,$(B)/%,$(wildcard */tests/fuzz_*.c */*/tests/fuzz_*.c))
 PLUGINS    := $(PLUGIN_SRC:%.c=$(B)/%.so)
@@ -64,7 +65,7 @@ ATTEST     := $(if $(CLI_SRC),$(B)/attest)
 # Builds on all processors, where make was not told how many jobs it may have.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
-all: $(LIB) $(ATTEST) $(PLUGINS) ## build the program: build/release/attest
+all: $(LIB) $(ATTEST) $(ATTEST:%=%.1) $(PLUGINS) ## build the program: build/release/attest
 
 deps: ## install Debian packages and fetch the language model
 	@ci/scripts/deps.sh $(DEPS)
@@ -146,8 +147,8 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(if $(filter $<,$(NOFMA)),-ffp-contract=off) -c $< -o $@
 
-# A gnuplot script becomes bytes in the program: _binary_reports_plots_<stem>_gp_start and _end.
-$(B)/%.gp.o: %.gp
+# A file becomes bytes in the program: reports/plots/x.gp is _binary_reports_plots_x_gp_start to _end.
+$(B)/%.bin.o: %
 	@mkdir -p $(@D)
 	$(LD) -r -b binary -z noexecstack $< -o $@
 
@@ -174,6 +175,10 @@ $(LIB): $(KERNEL_OBJ) $(HOUSE_OBJ)
 
 $(B)/attest: $(CLI_OBJ) $(LIB)
 	$(CC) $(LDFLAGS) -rdynamic $^ -o $@ $(LDLIBS)
+
+# `man build/release/attest.1`
+$(B)/attest.1: $(B)/attest
+	@$< manual >$@.new && mv $@.new $@
 
 $(B)/%.so: %.c
 	@mkdir -p $(@D)

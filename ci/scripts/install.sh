@@ -1,12 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# install.sh BINARY DESTDIR PREFIX: the program, the public header, its pkg-config file, suites, data.
+# install.sh BINARY DESTDIR PREFIX: the program, its man page and completions, the public header, its pkg-config file, suites, data.
 set -eu
 
 to=$2$3
 abi=$(sed -n 's/^#define ATT_ABI_MAJOR \([0-9]*\)u/\1/p; s/^#define ATT_ABI_MINOR \([0-9]*\)u/\1/p' \
     kernels/attn.h | paste -sd.)
 install -D -m 755 "$1" "$to/bin/attest"
+install -D -m 644 "$1.1" "$to/share/man/man1/attest.1"
+for shell in bash zsh; do
+    "$1" manual $shell >"$1.$shell"
+done
+install -D -m 644 "$1.bash" "$to/share/bash-completion/completions/attest"
+install -D -m 644 "$1.zsh" "$to/share/zsh/site-functions/_attest"
 install -D -m 644 kernels/attn.h "$to/include/attest/attn.h"
 install -D -m 644 LICENSE "$to/share/doc/attest/LICENSE"
 for suite in ci/suites/*.json ci/policies/*.json; do

@@ -119,6 +119,27 @@ size_t att_str_distance(const char *a, const char *b)
     return row[m];
 }
 
+bool att_str_choice(const char *choices, const char *text, char nearest[64])
+{
+    size_t best = SIZE_MAX;
+
+    *nearest = '\0';
+    for (const char *at = choices; *at;) {
+        size_t n = strcspn(at, "|");
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), at);
+        if (strcmp(name, text) == 0)
+            return true;
+        size_t d = att_str_distance(name, text);
+        if (d < best) {
+            best = d;
+            memcpy(nearest, name, sizeof name);
+        }
+        at += n + (at[n] == '|');
+    }
+    return false;
+}
+
 char *att_file_read(const char *path, size_t limit, size_t *length)
 {
     FILE *f = fopen(path, "rb");

@@ -24,6 +24,9 @@ bool att_glob(const char *pattern, const char *text);
 
 /* Levenshtein distance, capped at 64 characters a side: to suggest the nearest valid name. */
 size_t att_str_distance(const char *a, const char *b);
+/* Is the text one of the words of "a|b|c"?  If not, *nearest is the closest of them, "" for none.
+ */
+bool att_str_choice(const char *choices, const char *text, char nearest[64]);
 
 /* The whole file, NUL-terminated, at most limit bytes; NULL and errno on failure. free() it. */
 char *att_file_read(const char *path, size_t limit, size_t *length);

@@ -55,6 +55,9 @@ typedef struct att_verb {
     bool hidden;             /* not listed by --help */
 } att_verb;
 
+/* Every verb, in the order of verbs.def; NULL at the end. */
+extern const att_verb *const att_verbs[];
+
 /* Reads the options of argv into *into; operands stay at argv[*first] and after.  Returns -1 to go
  * on, or the exit code after --help or a usage error (already printed). */
 int att_options_read(const att_verb *verb, int argc, char **argv, void *into, int *first);

@@ -93,7 +93,11 @@ static att_status measure(const att_cli *cli, const options *o, att_registry *re
             status = add_task(cli, o, registry, *task, &plan, why);
     if (status == ATT_OK && plan.n == 0) {
         status = ATT_INVALID;
-        att_why_set(why, "no task of the eval " EVAL " has such a name");
+        char measure[160];
+        snprintf(measure, sizeof measure, EVAL ".%s", o->tasks.at[0]);
+        const char *asked = measure;
+        if (att_cli_evals_check(cli, &asked, 1, why) == ATT_OK)
+            att_why_set(why, "no task of the eval " EVAL " matches %s", o->tasks.at[0]);
     }
     if (status == ATT_OK)
         status = att_plan_finish(&plan, why);

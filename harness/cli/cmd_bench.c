@@ -253,7 +253,7 @@ static const att_option OPTIONS[] = {
     {"quick", ATT_OPTION_FLAG, offsetof(options, quick), NULL, NULL, "fewer shapes, shorter turns"},
     {"json", ATT_OPTION_FLAG, offsetof(options, json), NULL, NULL, "one JSON object on stdout"},
     {"kernel", ATT_OPTION_LIST, offsetof(options, kernels), "GLOB", NULL,
-     "these kernels (repeatable); default: every variant"},
+     "these kernels; default: every variant"},
     {"peer", ATT_OPTION_TEXT, offsetof(options, peer), "KERNEL", NULL,
      "what each is timed in turn with; default: naive_blas"},
     {"threads", ATT_OPTION_INT, offsetof(options, threads), "N", "1:1024",

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attest list: what there is, as lines for people or one JSON array for scripts. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "cli.h"
-#include "core/env.h"
 #include "core/param.h"
 #include "facts.h"
+#include "suites.h"
 
-#define SUITES     "ci/suites"
 #define SUITE_MOST ((size_t)16 << 20)
+#define CHOICES    "kernels|variants|evals|suites|zoo|controls|different"
 
 typedef struct options {
     bool json;
@@ -189,57 +188,41 @@ static void list_evals(const att_eval *const *evals, bool json)
     }
 }
 
-static int is_suite(const struct dirent *entry)
-{
-    size_t n = strlen(entry->d_name);
-
-    return n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
-}
-
-static att_status list_suite(const char *folder, const char *file, bool json, bool first,
+static att_status list_suite(const char *folder, const char *name, bool json, bool first,
                              att_why *why)
 {
-    char path[1024];
+    att_buf path = {0};
     cJSON *tree = NULL;
 
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    att_status st = att_json_read(path, SUITE_MOST, &tree, why);
-    if (st)
-        return st;
-    const cJSON *rows = att_json_get(tree, "rows");
-    int n = cJSON_IsArray(rows) ? cJSON_GetArraySize(rows) : 0;
-    if (json) {
-        fputs(first ? "{" : ",\n{", stdout);
-        printf("\"name\": \"");
-        printf("%.*s\", ", (int)(strlen(file) - 5), file);
-        put_text("path", path);
-        printf(", \"rows\": %d}", n);
-    } else {
-        printf("%-12.*s %d row%s  %s\n", (int)(strlen(file) - 5), file, n, n == 1 ? "" : "s", path);
+    att_buf_printf(&path, "%s/%s.json", folder, name);
+    att_status st = path.failed ? ATT_NO_MEMORY : att_json_read(path.data, SUITE_MOST, &tree, why);
+    if (st == ATT_OK) {
+        const cJSON *rows = att_json_get(tree, "rows");
+        const int n = cJSON_IsArray(rows) ? cJSON_GetArraySize(rows) : 0;
+        if (json) {
+            fputs(first ? "{" : ",\n{", stdout);
+            put_text("name", name);
+            fputs(", ", stdout);
+            put_text("path", path.data);
+            printf(", \"rows\": %d}", n);
+        } else {
+            printf("%-12s %d row%s  %s\n", name, n, n == 1 ? "" : "s", path.data);
+        }
     }
     cJSON_Delete(tree);
-    return ATT_OK;
+    att_buf_drop(&path);
+    return st;
 }
 
 static int list_suites(bool json)
 {
-    char folder[512];
-    struct dirent **names = NULL;
     att_why why = {""};
-    att_status st = ATT_OK;
+    att_suites all;
+    att_status st = att_suites_find(&all, &why);
 
-    att_env_find(SUITES, folder, sizeof folder);
-    int n = scandir(folder, &names, is_suite, alphasort);
-    if (n < 0) {
-        fprintf(stderr, "attest list: %s: %s\n", folder, strerror(errno));
-        return ATT_EXIT_INCOMPLETE;
-    }
-    for (int i = 0; i < n; i++) {
-        if (!st)
-            st = list_suite(folder, names[i]->d_name, json, i == 0, &why);
-        free(names[i]);
-    }
-    free(names);
+    for (size_t i = 0; i < all.n && st == ATT_OK; i++)
+        st = list_suite(all.folder, all.name[i], json, i == 0, &why);
+    att_suites_drop(&all);
     if (st)
         fprintf(stderr, "attest list: %s\n", why.text);
     return att_exit_of(st);
@@ -268,10 +251,14 @@ static int run(const att_cli *cli, int argc, char **argv)
     size_t n = sizeof tables / sizeof *tables, at = 0;
     while (at < n && strcmp(tables[at].name, what) != 0)
         at++;
-    if (at == n || first + 1 < argc)
-        return att_usage(&att_verb_list,
-                         "%s: one of kernels, variants, evals, suites, zoo, controls, different",
-                         at == n ? what : argv[first + 1]);
+    if (at == n) {
+        char nearest[64];
+        att_str_choice(CHOICES, what, nearest);
+        return att_usage(&att_verb_list, "%s: one of " CHOICES " is expected; the nearest is %s",
+                         what, nearest);
+    }
+    if (first + 1 < argc)
+        return att_usage(&att_verb_list, "unexpected operand %s", argv[first + 1]);
     code = ATT_EXIT_PASS;
     if (o.json)
         putchar('[');
@@ -288,9 +275,8 @@ static int run(const att_cli *cli, int argc, char **argv)
     return code;
 }
 
-const att_verb att_verb_list = {
-    .name = "list",
-    .operands = "[kernels|variants|evals|suites|zoo|controls|different]",
-    .summary = "what there is",
-    .options = table,
-    .run = run};
+const att_verb att_verb_list = {.name = "list",
+                                .operands = "[" CHOICES "]",
+                                .summary = "what there is",
+                                .options = table,
+                                .run = run};

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/str.h"
 #include "lm_call.h"
 
 enum { TOP = 20, REPEATS = 3 };
@@ -296,8 +297,12 @@ static int run(const att_cli *cli, int argc, char **argv)
         return att_usage(&att_verb_lm, "one task is expected: %s", att_verb_lm.operands);
     while (task < n && strcmp(tasks[task].name, argv[first]))
         task++;
-    if (task == n)
-        return att_usage(&att_verb_lm, "no task %s: %s", argv[first], att_verb_lm.operands);
+    if (task == n) {
+        char nearest[64];
+        att_str_choice(att_verb_lm.operands, argv[first], nearest);
+        return att_usage(&att_verb_lm, "no task %s: one of %s is expected; the nearest is %s",
+                         argv[first], att_verb_lm.operands, nearest);
+    }
     if (tasks[task].text != (o.text_file != NULL))
         return att_usage(&att_verb_lm, "%s takes %s --text-file", argv[first],
                          tasks[task].text ? "a" : "no");

@@ -38,7 +38,7 @@ static const att_option table[] = {
     {"explained", ATT_OPTION_TEXT, offsetof(options, explained), "FILE", NULL,
      "why survivors live; default: ci/mutants/explained.tsv"},
     {"only", ATT_OPTION_LIST, offsetof(options, only), "GLOB", NULL,
-     "only mutants whose key or FILE:LINE it matches (may be repeated)"},
+     "only mutants whose key or FILE:LINE it matches"},
     {"least", ATT_OPTION_REAL, offsetof(options, least), "SCORE", "0:1",
      "fail below this score; default: 0"},
     {"workers", ATT_OPTION_INT, offsetof(options, workers), "N", "1:64",

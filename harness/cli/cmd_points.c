@@ -113,11 +113,11 @@ static void print_json(const point *at)
 {
     for (size_t i = 0; i < POINTS; i++) {
         const point *p = &at[i];
-        printf("%s{\"ci\": [", i ? ",\n" : "[");
+        printf("%s{\"cases\": %lld, \"ci\": [", i ? ",\n" : "[", (long long)p->cases);
         att_json_put_real(stdout, p->interval.lo);
         fputs(", ", stdout);
         att_json_put_real(stdout, p->interval.hi);
-        printf("], \"cases\": %lld", (long long)p->cases);
+        putchar(']');
         put_member("form", p->form);
         printf(", \"held\": %s, \"items\": %lld", p->held ? "true" : "false", (long long)p->items);
         put_member("known", p->known);

@@ -11,7 +11,7 @@ typedef struct options {
 } options;
 
 static const att_option table[] = {
-    {"only", ATT_OPTION_TEXT, offsetof(options, only), "NAME", NULL, "one format, not all"},
+    {"only", ATT_OPTION_TEXT, offsetof(options, only), "FORMAT", NULL, "one format, not all"},
     {.name = NULL}};
 
 extern const att_verb att_verb_report;

@@ -80,7 +80,7 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
     size_t n = 0;
     uint64_t seed = (uint64_t)o->seed;
     char path[4096];
-    att_status status = ATT_OK;
+    att_status status;
 
     for (size_t i = 0; i < o->kernels.n; i++)
         kernels[n++] = o->kernels.at[i];
@@ -89,8 +89,7 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
         kernels[n++] = att_arena_text(&arena, path);
     }
     const char **evals = att_cli_evals(cli, o->evals.at, o->evals.n, &arena);
-    if (!evals)
-        status = ATT_NO_MEMORY;
+    status = evals ? att_cli_evals_check(cli, o->evals.at, o->evals.n, why) : ATT_NO_MEMORY;
     att_plan_filter filter = {o->evals.n ? evals : NULL, n ? kernels : NULL,
                               o->seed >= 0 ? &seed : NULL};
     for (size_t i = 0; i < o->cases.n && status == ATT_OK; i++)
@@ -107,6 +106,24 @@ static att_status make_plan(const att_cli *cli, const options *o, att_registry *
     return status;
 }
 
+static void print_plan_json(const att_run_plan *plan)
+{
+    double all = 0;
+
+    printf("{\"cases\":%zu,\"lines\":[", plan->n);
+    for (size_t i = 0; i < plan->n; i++) {
+        fputs(i ? ",\n{\"line\":" : "{\"line\":", stdout);
+        att_json_put_text(stdout, plan->cases[i].c->line);
+        fputs(",\"seconds\":", stdout);
+        att_json_put_real(stdout, plan->cases[i].c->seconds);
+        putchar('}');
+        all += plan->cases[i].c->seconds;
+    }
+    fputs("],\"seconds\":", stdout);
+    att_json_put_real(stdout, all);
+    puts("}");
+}
+
 static void print_plan(const att_run_plan *plan)
 {
     double all = 0;
@@ -118,27 +135,53 @@ static void print_plan(const att_run_plan *plan)
     printf("%zu cases, about %.0f s on one core\n", plan->n, all);
 }
 
+/* A member of the summary: a count, a time or, where `text` is set, a text. */
+typedef struct member {
+    const char *name;
+    double number;
+    const char *text;
+} member;
+
+static int by_name(const void *a, const void *b)
+{
+    const member *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+static void print_json(const att_result *result, const size_t n[ATT_OUTCOMES], const char *folder,
+                       int code)
+{
+    member all[ATT_OUTCOMES + 4] = {{"cases", (double)result->n_records, NULL},
+                                    {"exit", code, NULL},
+                                    {"run", 0, folder},
+                                    {"seconds", result->seconds, NULL}};
+
+    for (int k = 0; k < ATT_OUTCOMES; k++)
+        all[4 + k] = (member){att_outcome_name((att_outcome)k), (double)n[k], NULL};
+    qsort(all, sizeof all / sizeof *all, sizeof *all, by_name);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        printf("%s\"%s\":", i ? "," : "{", all[i].name);
+        if (all[i].text)
+            att_json_put_text(stdout, all[i].text);
+        else
+            att_json_put_real(stdout, all[i].number);
+    }
+    puts("}");
+}
+
 void att_run_print_summary(const att_result *result, const char *folder, int code, bool json)
 {
     size_t n[ATT_OUTCOMES] = {0};
 
     for (size_t i = 0; i < result->n_records; i++)
         n[result->records[i].status]++;
-    if (!json)
-        att_failures_print(result);
-    if (json)
-        printf("{\"cases\":%zu", result->n_records);
-    else
-        printf("%zu cases:", result->n_records);
     if (json) {
-        printf(",\"exit\":%d", code);
-        for (int k = 0; k < ATT_OUTCOMES; k++)
-            printf(",\"%s\":%zu", att_outcome_name((att_outcome)k), n[k]);
-        fputs(",\"run\":", stdout);
-        att_json_put_text(stdout, folder);
-        printf(",\"seconds\":%.17g}\n", result->seconds);
+        print_json(result, n, folder, code);
         return;
     }
+    att_failures_print(result);
+    printf("%zu cases:", result->n_records);
     for (int k = 0; k < ATT_OUTCOMES; k++)
         if (n[k])
             printf(" %zu %s", n[k], att_outcome_name((att_outcome)k));
@@ -338,7 +381,7 @@ static int run(const att_cli *cli, int argc, char **argv)
                     w.whole.n ? "the plan has no case for this shard" : "nothing matches: no case");
         code = ATT_EXIT_NOTHING;
     } else if (status == ATT_OK && o.dry_run) {
-        print_plan(&w.part);
+        (o.json ? print_plan_json : print_plan)(&w.part);
         code = ATT_EXIT_PASS;
     } else if (status == ATT_OK) {
         status = run_plan(cli, &o, registry, &w, &result, folder, sizeof folder, &number, &why);

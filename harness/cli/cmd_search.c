@@ -51,13 +51,15 @@ static void print_json(const searching *s, const char *kernel, const att_summit 
     if (found->line) {
         fputs(",\"line\":", stdout);
         att_json_put_text(stdout, found->line);
-        fputs(",\"nearest\":", stdout);
-        att_json_put_real(stdout, found->nearest);
-        printf(",\"status\":\"%s\"", att_outcome_name(found->status));
     }
     if (found->metric) {
         fputs(",\"metric\":", stdout);
         att_json_put_text(stdout, found->metric);
+    }
+    if (found->line) {
+        fputs(",\"nearest\":", stdout);
+        att_json_put_real(stdout, found->nearest);
+        printf(",\"status\":\"%s\"", att_outcome_name(found->status));
     }
     printf(",\"supported\":%zu,\"tried\":%zu}", found->supported, found->tried);
 }

@@ -5,11 +5,11 @@
 
 #include "base/fp.h"
 #include "base/json.h"
-#include "core/env.h"
 #include "core/param.h"
 #include "facts.h"
 #include "heads.h"
 #include "session.h"
+#include "suites.h"
 #include "tables.h"
 
 extern const att_verb att_verb_show;
@@ -116,15 +116,15 @@ static void show_row(const cJSON *row)
 /* INVALID where there is no such suite. */
 static att_status show_suite(const char *name, att_why *why)
 {
-    char named[512], path[1024];
+    char path[4096];
     cJSON *suite = NULL;
     const cJSON *row;
 
-    snprintf(named, sizeof named, "ci/suites/%.400s.json", name);
-    att_env_find(named, path, sizeof path);
-    att_status st = att_json_read(path, (size_t)16 << 20, &suite, why);
+    att_status st = att_suites_path(name, path, sizeof path, why);
+    if (st == ATT_OK)
+        st = att_json_read(path, (size_t)16 << 20, &suite, why);
     if (st)
-        return st == ATT_IO ? ATT_INVALID : st;
+        return st;
     printf("%s: a suite, %s\n\nrows\n", name, path);
     const cJSON *rows = att_json_get(suite, "rows");
     for (row = rows ? rows->child : NULL; row; row = row->next)
@@ -151,7 +151,7 @@ static att_status show(const att_cli *cli, const char *name, att_why *why)
     att_registry *registry = NULL;
     att_arena arena = {0};
     const att_variant *v = NULL;
-    att_why no_eval = {""}, no_kernel = {""};
+    att_why no_eval = {""}, no_kernel = {""}, no_suite = {""};
     att_status st = att_registry_make(&tables, &plugins, &registry, why);
 
     if (st)
@@ -165,10 +165,12 @@ static att_status show(const att_cli *cli, const char *name, att_why *why)
         show_eval(e);
     } else if ((st = att_variant_parse(registry, name, &arena, &v, &no_kernel)) == ATT_INVALID &&
                !strpbrk(name, "/{:")) {
-        st = show_suite(name, why); /* last: its messages name a file */
+        st = show_suite(name, &no_suite); /* last: its messages may name a file */
+        *why = no_suite;
     }
     if (st == ATT_INVALID && !e)
-        att_why_set(why, "%.250s, and %.250s", no_eval.text, no_kernel.text);
+        att_why_set(why, "%.200s, and %.200s%s%.200s", no_eval.text, no_kernel.text,
+                    *no_suite.text ? ", and " : "", no_suite.text);
     for (size_t i = 0; v && i < v->parts; i++) {
         fputs(i ? "\n" : "", stdout);
         show_kernel(v->part[i].kernel, v->part[i].values);

@@ -7,13 +7,18 @@
 #include "base/json.h"
 #include "compare_view.h"
 
-static void put(const char *key, double x)
+static void put_number(double x)
 {
-    printf(",\"%s\":", key);
     if (isfinite(x))
         att_json_put_real(stdout, x);
     else
         fputs("null", stdout);
+}
+
+static void put(const char *key, double x)
+{
+    printf(",\"%s\":", key);
+    put_number(x);
 }
 
 static void put_text(const char *key, const char *text)
@@ -24,18 +29,19 @@ static void put_text(const char *key, const char *text)
 
 static void put_interval(double lo, double hi)
 {
-    fputs("\"ci\":[", stdout);
-    isfinite(lo) ? att_json_put_real(stdout, lo) : (void)fputs("null", stdout);
+    fputs(",\"ci\":[", stdout);
+    put_number(lo);
     putchar(',');
-    isfinite(hi) ? att_json_put_real(stdout, hi) : (void)fputs("null", stdout);
+    put_number(hi);
     putchar(']');
 }
 
 static void put_cell(const att_view_cell *c)
 {
-    put_interval(c->lo, c->hi);
-    put("accuracy", c->own);
+    fputs("\"accuracy\":", stdout);
+    put_number(c->own);
     put("base", c->base);
+    put_interval(c->lo, c->hi);
     put("difference", c->own - c->base);
     put("keys_share", c->keys);
     put("length", c->length);
@@ -59,9 +65,10 @@ static void put_row(const att_view_row *row)
 {
     const att_comparison *c = row->c;
 
-    put_interval(c->lo, c->hi);
-    put("accuracy", row->all.own);
+    fputs("\"accuracy\":", stdout);
+    put_number(row->all.own);
     put("base_accuracy", row->all.base);
+    put_interval(c->lo, c->hi);
     put("detectable", c->detectable);
     put("difference", c->difference);
     put("effect", c->effect);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/names.h"
+#include "tint.h"
 
 #define MOST_CASES   10 /* printed one by one */
 #define MOST_KERNELS 20 /* concluded upon */
@@ -19,8 +20,9 @@ static void print_case(const att_record *r)
 {
     char line[512];
 
-    fprintf(stderr, "%-7s %s\n        %s\n", att_outcome_name(r->status), r->id,
-            r->reason ? r->reason : "");
+    snprintf(line, sizeof line, "%-7s", att_outcome_name(r->status));
+    att_tint_bad(stderr, line);
+    fprintf(stderr, " %s\n        %s\n", r->id, r->reason ? r->reason : "");
     for (size_t d = 0; d < r->n_diagnoses; d++) {
         if (att_diagnosis_repeats(r, d))
             continue;

@@ -15,7 +15,7 @@
 #undef ATT_VERB
 
 #define ATT_VERB(x) &att_verb_##x,
-static const att_verb *const verbs[] = {
+const att_verb *const att_verbs[] = {
 #include "verbs.def"
     NULL};
 
@@ -24,7 +24,7 @@ static void print_help(FILE *f)
     fputs("attest: is this attention kernel still right, still good, still fast?\n\n"
           "usage: attest VERB [options]     attest VERB --help\n\n",
           f);
-    for (const att_verb *const *v = verbs; *v; v++)
+    for (const att_verb *const *v = att_verbs; *v; v++)
         if (!(*v)->hidden)
             fprintf(f, "  %-10s %s\n", (*v)->name, (*v)->summary);
 }
@@ -34,7 +34,7 @@ static const att_verb *find(const char *name, const char **nearest)
     size_t best = 64;
 
     *nearest = "run";
-    for (const att_verb *const *v = verbs; *v; v++) {
+    for (const att_verb *const *v = att_verbs; *v; v++) {
         if (strcmp((*v)->name, name) == 0)
             return *v;
         size_t d = att_str_distance((*v)->name, name);

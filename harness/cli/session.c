@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "core/env.h"
+#include "suites.h"
 
 #define DESCRIPTION_LIMIT ((size_t)1 << 20)
 #define PATIENCE          20.0 /* seconds a plugin may take to load */
@@ -196,11 +197,10 @@ att_plugin_source att_cli_plugins(const att_cli *cli)
 att_status att_cli_add_suite(att_run_plan *plan, att_registry *registry, const char *suite,
                              const att_plan_filter *filter, att_why *why)
 {
-    char named[4096], path[4096];
+    char path[4096];
+    att_status status = att_suites_path(suite, path, sizeof path, why);
 
-    snprintf(named, sizeof named, strchr(suite, '/') ? "%s" : "ci/suites/%s.json", suite);
-    att_env_find(named, path, sizeof path);
-    return att_plan_add_suite(plan, registry, path, filter, why);
+    return status == ATT_OK ? att_plan_add_suite(plan, registry, path, filter, why) : status;
 }
 
 att_status att_cli_measure(const att_cli *cli, const att_run_plan *plan, const char *model,

@@ -23,6 +23,11 @@ static inline att_tables att_cli_tables(const att_cli *cli)
  * name of a track (numeric, probes, model, cost) stands for its evals: "parity", "parity.*" ... */
 const char **att_cli_evals(const att_cli *cli, const char *const *asked, size_t n_asked,
                            att_arena *arena);
+/* INVALID, naming the nearest, where what was asked for holds no * or ? and names nothing. */
+att_status att_cli_evals_check(const att_cli *cli, const char *const *asked, size_t n_asked,
+                               att_why *why);
+/* Hands over whatever may be asked for by name: tracks, evals, measures ("probe.needle"). */
+void att_cli_each_measure(const att_cli *cli, void (*take)(void *arg, const char *name), void *arg);
 /* Those of the tracks that hold every kernel to its contract: numeric and cost. */
 const char **att_cli_numeric(const att_cli *cli, att_arena *arena);
 

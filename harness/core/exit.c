@@ -3,6 +3,18 @@
 
 #include <stddef.h>
 
+const att_exit_row att_exit_rows[] = {
+    {ATT_EXIT_PASS, "every contract holds (never with zero cases)"},
+    {ATT_EXIT_FAIL, "a contract failed; a kernel's crash, timeout or NaN too"},
+    {ATT_EXIT_USAGE, "usage: an unknown name or flag, a plugin that does not load"},
+    {ATT_EXIT_INCONCLUSIVE, "inconclusive: a required cell with too few items"},
+    {ATT_EXIT_NOTHING, "no case ended pass or fail"},
+    {ATT_EXIT_INCOMPLETE, "incomplete: a case lost, an output that can't be written"},
+    {ATT_EXIT_CORRUPT, "a corrupt or lying input"},
+    {ATT_EXIT_INTERRUPT, "interrupted (SIGINT); --resume goes on"},
+    {ATT_EXIT_TERMINATED, "terminated (SIGTERM); --resume goes on"},
+    {ATT_EXIT_PASS, NULL}};
+
 int att_exit_worse(int a, int b)
 {
     static const int order[] = {ATT_EXIT_PASS,    ATT_EXIT_INCONCLUSIVE, ATT_EXIT_FAIL,

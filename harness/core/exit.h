@@ -17,6 +17,13 @@ typedef enum att_exit {
     ATT_EXIT_TERMINATED = 143
 } att_exit;
 
+/* Every code and what it means, in the order of the codes; a NULL meaning ends the table. */
+typedef struct att_exit_row {
+    att_exit code;
+    const char *meaning;
+} att_exit_row;
+extern const att_exit_row att_exit_rows[];
+
 /* The worse of two by 6 > 5 > 4 > 1 > 3 > 0; an interrupt or a usage error stops a run, so they win
  * over all. */
 int att_exit_worse(int a, int b);

@@ -38,29 +38,6 @@ const char *att_param_nearest(const att_param *table, const char *name)
     return nearest;
 }
 
-/* A word of the domain "a|b|c"; *nearest is the closest one.  An empty domain takes any text. */
-static bool word_allowed(const char *domain, const char *text, char nearest[64])
-{
-    size_t best = SIZE_MAX;
-
-    if (!domain || !*domain)
-        return true;
-    for (const char *at = domain; *at;) {
-        size_t n = strcspn(at, "|");
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), at);
-        if (strcmp(name, text) == 0)
-            return true;
-        size_t d = att_str_distance(name, text);
-        if (d < best) {
-            best = d;
-            memcpy(nearest, name, sizeof name);
-        }
-        at += n + (at[n] == '|');
-    }
-    return false;
-}
-
 /* "lo:hi", inclusive; either side may be left empty. */
 static bool int_allowed(const char *domain, int64_t x)
 {
@@ -93,7 +70,7 @@ static att_status parse_word(const att_param *p, const char *text, att_arena *ar
         att_why_set(why, "%s: a word can't hold quotes, tabs or line ends", p->name);
         return ATT_INVALID;
     }
-    if (!word_allowed(p->domain, text, nearest)) {
+    if (p->domain && *p->domain && !att_str_choice(p->domain, text, nearest)) {
         att_why_set(why, "%s=%s: one of %s is expected; the nearest is %s", p->name, text,
                     p->domain, nearest);
         return ATT_INVALID;
