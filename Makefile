@@ -13,7 +13,7 @@ PKGS    := libcjson openblas libpcre2-8 sqlite3 libxxhash libcrypto
 MODEL   := datasets/models/SmolLM2-135M-Instruct.Q4_1.gguf
 DEPS    := gcc libc6-dev make pkg-config git ca-certificates libcunit1-dev libcjson-dev \
            libopenblas-pthread-dev libpcre2-dev libsqlite3-dev libxxhash-dev libssl-dev sqlite3 \
-           gnuplot-nox python3 python3-pip python3-jsonschema
+           gnuplot-nox python3 python3-pip python3-jsonschema python3-yaml
 PEERS   := python3-venv python3-dev g++ cmake
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
@@ -47,7 +47,8 @@ KERNEL_SRC := $(wildcard kernels/exact/*.c kernels/sparse/*.c kernels/linear/*.c
 HOUSE_SRC  := $(wildcard kernels/table.c datasets/*.c harness/base/*.c harness/core/*.c harness/model/*.c \
                 harness/gate/*.c evals/*.c evals/*/*.c reports/*.c)
 PLOT_SRC   := $(wildcard reports/plots/*.gp)
-CLI_FILES  := $(wildcard harness/cli/files/*)
+CLI_FILES  := $(wildcard harness/cli/files/*) kernels/plugin/template.c ci/plugin/attest.mk \
+                ci/policies/default.json ci/github/example.yml ci/gitlab/attest.yml
 CLI_SRC    := $(wildcard harness/cli/*.c)
 TEST_SRC   := $(wildcard */tests/test_*.c */*/tests/test_*.c)
 PLUGIN_SRC := $(wildcard harness/core/tests/plugins/*.c kernels/plugin/*.c)
@@ -67,9 +68,10 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all: $(LIB) $(ATTEST) $(ATTEST:%=%.1) $(PLUGINS) ## build the program: build/release/attest
 
-deps: ## install Debian packages and fetch the language model
+deps: packages model ## install Debian packages and fetch the language model
+
+packages: ## install the Debian packages alone
 	@ci/scripts/deps.sh $(DEPS)
-	@$(MAKE) --no-print-directory model
 
 model: ## fetch and check the language model alone
 	@ci/scripts/model.sh $(MODEL)
@@ -93,8 +95,8 @@ bench: all ## how fast the kernels and the model's forward pass are
 
 test: ## every unit test and source check; last line: N passed, N failed, N skipped
 	@$(MAKE) --no-print-directory $(JOBS) all $(TESTS)
-	@ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh \
-	  ci/tests/test_checks.sh
+	@ATT_BUILD=$(B) ci/scripts/run_tests.sh $(B) $(TESTS) ci/scripts/check_includes.sh ci/scripts/check_rows.sh \
+	  ci/tests/test_checks.sh ci/tests/test_ci.sh
 
 # Tests fork from programs that have threads; OpenBLAS's own threads are not instrumented.
 tsan: export TSAN_OPTIONS := die_after_fork=0
@@ -194,4 +196,4 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(LIB)
 -include $(shell find build/$(PROFILE) -name '*.d' 2>/dev/null)
 
 FORCE:
-.PHONY: FORCE all deps model eval gate smoke mutants bench test asan tsan fuzz run-fuzzers coverage lint format peers install clean help
+.PHONY: FORCE all deps packages model eval gate smoke mutants bench test asan tsan fuzz run-fuzzers coverage lint format peers install clean help

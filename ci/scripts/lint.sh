@@ -22,5 +22,6 @@ have clang-format && step "format" clang-format --dry-run --Werror "${sources[@]
 have cppcheck && step "cppcheck" cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
     --enable=warning,portability --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
     -j "$(nproc)" -I. -Ikernels -Iharness "${sources[@]}"
-have shellcheck && step "shellcheck" shellcheck ci/scripts/*.sh .ci/run
+have shellcheck && step "shellcheck" shellcheck ci/*.sh ci/scripts/*.sh ci/tests/*.sh .ci/run
+have actionlint && step "workflows" actionlint ci/github/example.yml
 exit $bad

@@ -67,9 +67,21 @@ static void blas_name(char *out, size_t size)
 
 void att_env_find(const char *relative, char *out, size_t size)
 {
-    snprintf(out, size, "%s/%s", ATT_BUILD_DATA, relative);
-    if (access(relative, R_OK) == 0 || access(out, R_OK) != 0)
-        snprintf(out, size, "%s", relative);
+    char self[4096];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    *(slash ? slash : self) = '\0';
+    /* PREFIX/bin/attest, wherever PREFIX was moved to; then where it was built for */
+    const char *const folders[] = {self, ATT_BUILD_DATA};
+    const char *const below[] = {"/../share/attest", ""};
+    for (int i = 0; i < 2 && access(relative, R_OK) != 0; i++) {
+        snprintf(out, size, "%s%s/%s", folders[i], below[i], relative);
+        if (access(out, R_OK) == 0)
+            return;
+    }
+    snprintf(out, size, "%s", relative);
 }
 
 static bool fill_tool(att_result *out)

@@ -9,7 +9,8 @@
 att_status att_env_fill(const char *isa, att_result *out, att_why *why);
 
 /* Where a file or folder of the project lies ("ci/suites/gate.json", "datasets"): here, in a
- * checkout, or else where `make install` put it.  Into out[size]; the first where neither is. */
+ * checkout, or else where `make install` put it (beside the program, or below PREFIX).  Into
+ * out[size]; the first where neither is. */
 void att_env_find(const char *relative, char *out, size_t size);
 
 #endif
