@@ -5,10 +5,11 @@
     ci/scripts/mutate.py OUT [--most N] [--only GLOB]... [--cc 'gcc FLAGS']
 
 Reads ci/mutants/sources.tsv.  A file that several kernels share is mutated once, and its mutant is
-a plugin of all those kernels whose object code changes with it.  Every candidate is a change of one token or one statement inside a
-function; at most N of each (file, operator) are taken, by the hash of their key, so that the choice
-does not depend on what lies elsewhere.  A mutant whose object code equals the original's is no
-mutant (trivial compiler equivalence, Papadakis et al. 2015, ICSE).
+a plugin of all those kernels whose object code changes with it.  Every candidate is a change of one
+token or one statement inside a function; at most N of each (file, operator) are taken, or as few as
+the file's row asks for, by the hash of their key, so that the choice does not depend on what lies
+elsewhere.  A mutant whose object code equals the original's is no mutant (trivial compiler
+equivalence, Papadakis et al. 2015, ICSE).
 
 OUT/manifest.tsv: key, plugin, its kernels with their parameters (space separated), file:line,
 operator, before, after, the line as it was.  OUT/left_out.tsv: key and why: it does not compile, or its code is the
@@ -46,8 +47,8 @@ PLAIN = {"<": ("bound", "<="), "<=": ("bound", "<"), ">": ("bound", ">="), ">=":
          "*": ("arith", "+"), "/": ("arith", "*"), "%": ("arith", "/"), "+=": ("term", "="),
          "-=": ("term", "="), "*=": ("term", "=")}
 # What a kernel says of itself, not what it computes.
-NOT_THESE = {"supports", "cost", "keys_read", "att_flash_cost", "att_tiled_cost", "share_kept", "tiled",
-             "att_list_cost"}
+NOT_THESE = {"keys_read", "share_kept", "tiled"}
+NOR_ENDING = ("cost", "supports", "accept")
 
 
 class Token:
@@ -146,7 +147,7 @@ def candidates(path):
                 "source": source[:at] + new + source[end:]}
 
     for name, first, last in functions(tokens):
-        if name in NOT_THESE:
+        if name in NOT_THESE or name.endswith(NOR_ENDING):
             continue
         for i in range(first, last):
             for operator, new in changes(tokens, i):
@@ -220,16 +221,16 @@ class Builder:
 
 
 def sources():
-    """(file, {kernel: [its parameters, ...]}) of every row of the table."""
+    """(file, {kernel: [its parameters, ...]}, the row's own N or None) of every row."""
     for row in open("ci/mutants/sources.tsv", encoding="utf-8"):
         if row.startswith("#") or not row.strip():
             continue
-        path, runs = row.rstrip("\n").split("\t")
+        path, runs, *most = row.rstrip("\n").split("\t")
         kernels = {}
         for run in runs.split():
             kernel, brace, params = run.partition("{")
             kernels.setdefault(kernel, []).append(brace + params)
-        yield path, kernels
+        yield path, kernels, int(most[0]) if most else None
 
 
 def main():
@@ -242,13 +243,14 @@ def main():
     o = args.parse_args()
     os.makedirs(o.out, exist_ok=True)
     builder, jobs = Builder(o.out, o.cc), []
-    for path, kernels in sources():
+    for path, kernels, most in sources():
         groups = {}
         for m in candidates(path):
             groups.setdefault(m["operator"], []).append(m)
         for group in groups.values():
             group.sort(key=lambda m: hashlib.sha256(m["key"].encode()).digest())
-            jobs += [(m, kernels) for m in group[:o.most] if not o.only or any(
+            taken = group[:min(o.most, most or o.most)]
+            jobs += [(m, kernels) for m in taken if not o.only or any(
                 m["key"] == glob or fnmatch.fnmatchcase(m["key"], glob) for glob in o.only)]
     for kernel in {k for _, kernels in jobs for k in kernels}:
         builder.original(kernel)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attest mutants: does the suite see a small wrong change that nobody thought of?
  *
- * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric and
- * operator probe cases of a suite until one fails, kernel by kernel where it changes several. Those
+ * ci/scripts/mutate.py builds the mutants and their manifest.  Each runs through the numeric
+ * cases of a suite until one fails, kernel by kernel where it changes several. Those
  * that live on are listed with what ci/mutants/explained.tsv says of them: "equivalent: ..." (no
  * input can show it) or another reason; a survivor without an explanation fails the command, and so
  * does a score below --least.
@@ -32,7 +32,7 @@ typedef struct options {
 
 static const att_option table[] = {
     {"suite", ATT_OPTION_TEXT, offsetof(options, suite), "NAME", NULL,
-     "whose numeric and probe cases; default: gate"},
+     "whose numeric cases; default: gate"},
     {"seed", ATT_OPTION_INT, offsetof(options, seed), "N", "0:9007199254740991",
      "in place of the suite's seeds"},
     {"explained", ATT_OPTION_TEXT, offsetof(options, explained), "FILE", NULL,
@@ -198,14 +198,15 @@ static void note(const att_result *result, mutant *const *m, size_t n)
 static att_status run_batch(const att_cli *cli, const options *o, mutant *const *m, size_t n,
                             int *number, att_why *why)
 {
-    const char *kernels[BATCH + 1] = {NULL}, *evals[64] = {NULL};
+    const char *kernels[BATCH + 1] = {NULL};
+    att_arena arena = {0};
+    const char **evals = att_cli_evals(cli, (const char *[]){"numeric"}, 1, &arena);
     att_tables tables = att_cli_tables(cli);
     att_plugin_source plugins = att_cli_plugins(cli);
     att_registry *registry = NULL;
     att_run_plan plan = {0};
     att_result result = {0};
     uint64_t seed = (uint64_t)o->seed;
-    size_t e = 0;
     att_run_options run = {
         .command = {cli->self, NULL, "datasets", "/dev/null", ATT_MEMORY_GIB * 0x1p30},
         .workers = o->workers ? (int)o->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
@@ -217,11 +218,9 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *const 
 
     for (size_t k = 0; k < n; k++)
         kernels[k] = m[k]->kernel;
-    for (size_t k = 0; cli->evals[k] && e < 63; k++)
-        if (cli->evals[k]->track != ATT_TRACK_MODEL)
-            evals[e++] = cli->evals[k]->name;
     att_plan_filter filter = {evals, kernels, o->seed >= 0 ? &seed : NULL};
-    att_status status = att_registry_make(&tables, &plugins, &registry, why);
+    att_status status = evals ? att_registry_make(&tables, &plugins, &registry, why)
+                              : ATT_NO_MEMORY;
     if (status == ATT_OK)
         status = att_cli_add_suite(&plan, registry, o->suite, &filter, why);
     if (status == ATT_OK)
@@ -235,6 +234,7 @@ static att_status run_batch(const att_cli *cli, const options *o, mutant *const 
     att_result_clear(&result);
     att_plan_drop(&plan);
     att_registry_drop(registry);
+    att_arena_drop(&arena);
     return status;
 }
 

@@ -125,6 +125,19 @@ static void an_explanation_of_another_line_explains_nothing(void)
     cJSON_Delete(json);
 }
 
+static void measures_that_have_tasks_judge_mutants_too(void)
+{
+    cJSON *json = NULL;
+
+    write_file("suite.json",
+               "{\"schema_version\": 1, \"name\": \"small\", \"rows\": [{\"measure\": "
+               "\"sequence.calls\", \"kernels\": [\"*\"], \"params\": {}, \"seeds\": [1]}]}\n");
+    CU_ASSERT_EQUAL(mutants("--json --only 'a.c:*'", &json, NULL), ATT_EXIT_PASS);
+    CU_ASSERT_EQUAL(number(json, "killed"), 1);
+    cJSON_Delete(json);
+    write_manifest();
+}
+
 static void a_pattern_picks_mutants(void)
 {
     cJSON *json = NULL;
@@ -194,6 +207,7 @@ int main(void)
          another_explanation_still_counts_against_the_score},
         {"an_explanation_of_another_line_explains_nothing",
          an_explanation_of_another_line_explains_nothing},
+        {"measures_that_have_tasks_judge_mutants_too", measures_that_have_tasks_judge_mutants_too},
         {"a_pattern_picks_mutants", a_pattern_picks_mutants},
         {"a_mutant_runs_with_each_kernel_it_changes", a_mutant_runs_with_each_kernel_it_changes},
         {"a_score_below_the_least_fails", a_score_below_the_least_fails},
