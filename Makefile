@@ -14,6 +14,7 @@ MODEL   := datasets/models/SmolLM2-135M-Instruct.Q4_1.gguf
 DEPS    := gcc libc6-dev make pkg-config git ca-certificates libcunit1-dev libcjson-dev \
            libopenblas-pthread-dev libpcre2-dev libsqlite3-dev libxxhash-dev libssl-dev sqlite3 \
            gnuplot-nox python3 python3-pip python3-jsonschema python3-yaml
+FULL    := chromium fonts-dejavu-core
 PEERS   := python3-venv python3-dev g++ cmake
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
@@ -47,6 +48,7 @@ KERNEL_SRC := $(wildcard kernels/exact/*.c kernels/sparse/*.c kernels/linear/*.c
 HOUSE_SRC  := $(wildcard kernels/table.c datasets/*.c harness/base/*.c harness/core/*.c harness/model/*.c \
                 harness/gate/*.c evals/*.c evals/*/*.c reports/*.c)
 PLOT_SRC   := $(wildcard reports/plots/*.gp)
+PAGE_SRC   := $(wildcard reports/*.css reports/*.js)
 CLI_FILES  := $(wildcard harness/cli/files/*) kernels/plugin/template.c ci/plugin/attest.mk \
                 ci/policies/default.json ci/github/example.yml ci/gitlab/attest.yml
 CLI_SRC    := $(wildcard harness/cli/*.c)
@@ -55,7 +57,7 @@ PLUGIN_SRC := $(wildcard harness/core/tests/plugins/*.c kernels/plugin/*.c)
 ALL_SRC     = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 
 KERNEL_OBJ := $(foreach l,$(LEVELS),$(KERNEL_SRC:%.c=$(B)/%.$(l).o))
-HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%=$(B)/%.bin.o)
+HOUSE_OBJ  := $(HOUSE_SRC:%.c=$(B)/%.o) $(PLOT_SRC:%=$(B)/%.bin.o) $(PAGE_SRC:%=$(B)/%.bin.o)
 CLI_OBJ    := $(CLI_SRC:%.c=$(B)/%.o) $(CLI_FILES:%=$(B)/%.bin.o) $(B)/heads.o
 TESTS      := $(TEST_SRC:%.c=$(B)/%)
 FUZZERS    := $(patsubst %.c,$(B)/%,$(wildcard */tests/fuzz_*.c */*/tests/fuzz_*.c))
@@ -72,6 +74,9 @@ deps: packages model ## install Debian packages and fetch the language model
 
 packages: ## install the Debian packages alone
 	@ci/scripts/deps.sh $(DEPS)
+
+deps-full: ## what test-full needs: a browser
+	@ci/scripts/deps.sh $(FULL)
 
 model: ## fetch and check the language model alone
 	@ci/scripts/model.sh $(MODEL)
@@ -101,6 +106,9 @@ test: ## every unit test and source check; last line: N passed, N failed, N skip
 # Tests fork from programs that have threads; OpenBLAS's own threads are not instrumented.
 tsan: export TSAN_OPTIONS := die_after_fork=0
 tsan: export OPENBLAS_NUM_THREADS := 1
+test-full: all ## the report in a headless Chromium; pictures of it in build/release/pages
+	@reports/tests/browse_report.py $(ATTEST) $(B)/pages
+
 asan tsan: ## the tests under AddressSanitizer + UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory PROFILE=$@ test
 
@@ -135,7 +143,7 @@ clean: ## remove what was built
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 define LEVEL_RULE
 $(B)/%.$(1).o: %.c
@@ -196,4 +204,4 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(LIB)
 -include $(shell find build/$(PROFILE) -name '*.d' 2>/dev/null)
 
 FORCE:
-.PHONY: FORCE all deps packages model eval gate smoke mutants bench test asan tsan fuzz run-fuzzers coverage lint format peers install clean help
+.PHONY: FORCE all deps deps-full packages model eval gate smoke mutants bench test test-full asan tsan fuzz run-fuzzers coverage lint format peers install clean help

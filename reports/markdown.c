@@ -23,22 +23,10 @@ extern const att_writer att_writer_markdown;
 static void put_headline(att_buf *out, const att_result *result, const att_sheet *sheet)
 {
     const size_t *by = sheet->by_outcome;
-    size_t bad = 0, judged = by[ATT_PASS] + by[ATT_FAIL];
 
-    for (int o = 0; o < ATT_OUTCOMES; o++)
-        if (att_outcome_bad((att_outcome)o))
-            bad += by[o];
-    if (bad > 0)
-        att_buf_printf(out, "# attest: FAIL, %zu of %zu cases, %zu cause%s\n", bad,
-                       result->n_records, sheet->n_causes, sheet->n_causes == 1 ? "" : "s");
-    else if (by[ATT_NOT_RUN] > 0 || (result->status && strcmp(result->status, "complete") != 0))
-        att_buf_printf(out, "# attest: INCOMPLETE, %zu of %zu cases were not run\n",
-                       by[ATT_NOT_RUN], result->n_records);
-    else if (judged == 0)
-        att_buf_puts(out, "# attest: NOTHING JUDGED, no case ended pass or fail\n");
-    else
-        att_buf_printf(out, "# attest: PASS, every contract holds in %zu cases\n", judged);
-
+    att_buf_puts(out, "# attest: ");
+    att_sheet_headline(result, sheet, out);
+    att_buf_puts(out, "\n");
     att_buf_puts(out, "\nRun ");
     att_md_code(out, result->run_id ? result->run_id : "?", false);
     att_buf_puts(out, ", suite ");

@@ -7,6 +7,7 @@
 #include "gate/compare.h"
 #include "reports/escape.h"
 #include "reports/markdown.h"
+#include "reports/standing.h"
 
 #define MOST_BYTES   (850u * 1024u)
 #define MOST_SAMPLED 8u
@@ -31,66 +32,24 @@ static void put_real(att_buf *out, double x, const char *format)
 
 /* ------------------------------------------------------------------------------ kernels */
 
-static const char *class_name(int32_t class_)
-{
-    return class_ == ATT_EXACT ? "exact" : class_ == ATT_APPROX ? "approximate" : "own";
-}
-
-/* All that a kernel was asked. */
-typedef struct standing {
-    const char *kernel;
-    int32_t class_;
-    size_t by_outcome[ATT_OUTCOMES];
-    size_t limited; /* records that passed under a limit: others were only measured */
-} standing;
-
-static bool has_limit(const att_record *r)
-{
-    for (size_t i = 0; i < r->n_metrics; i++)
-        if (r->metrics[i].verdict >= 0)
-            return true;
-    return false;
-}
-
-static const char *standing_word(const standing *s)
-{
-    const size_t *by = s->by_outcome;
-
-    if (by[ATT_FAIL] + by[ATT_CRASH] + by[ATT_TIMEOUT] + by[ATT_ERROR] > 0)
-        return "**FAILS**";
-    if (by[ATT_NOT_RUN] + by[ATT_INCONCLUSIVE] > 0)
-        return "open";
-    return s->limited > 0 ? "holds" : "not judged";
-}
-
-static void put_standing(att_buf *out, const standing *s)
+static void put_standing(att_buf *out, const att_standing *s)
 {
     const size_t *by = s->by_outcome;
 
     att_buf_puts(out, "| ");
     att_md_code(out, s->kernel, true);
-    att_buf_printf(out, " | %s | %s | %zu | %zu | %zu | %zu | %zu | %zu |\n", class_name(s->class_),
-                   standing_word(s), by[ATT_PASS], by[ATT_FAIL],
-                   by[ATT_ERROR] + by[ATT_CRASH] + by[ATT_TIMEOUT],
+    att_buf_printf(out, " | %s | %s%s%s | %zu | %zu | %zu | %zu | %zu | %zu |\n",
+                   att_class_name(s->class_), s->bad ? "**" : "", s->word, s->bad ? "**" : "",
+                   by[ATT_PASS], by[ATT_FAIL], by[ATT_ERROR] + by[ATT_CRASH] + by[ATT_TIMEOUT],
                    by[ATT_NOT_RUN] + by[ATT_INCONCLUSIVE], by[ATT_NO_POWER], by[ATT_HOLE]);
 }
 
 void att_md_kernels(att_buf *out, const att_result *result)
 {
     size_t n = 0;
-    standing *all = calloc(result->n_records + 1, sizeof *all);
+    att_standing *all = NULL;
 
-    out->failed |= !all;
-    for (size_t i = 0; all && i < result->n_records; i++) {
-        const att_record *r = &result->records[i];
-        size_t k = 0;
-        while (k < n && strcmp(all[k].kernel, r->kernel) != 0)
-            k++;
-        if (k == n)
-            all[n++] = (standing){.kernel = r->kernel, .class_ = r->class_};
-        all[k].by_outcome[r->status]++;
-        all[k].limited += r->status == ATT_PASS && has_limit(r);
-    }
+    out->failed |= att_standings_make(result, &all, &n) != ATT_OK;
     if (n > 0)
         att_buf_puts(out,
                      "\n## Every kernel, by its own contract\n\n"
@@ -121,7 +80,7 @@ void att_md_numerics(att_buf *out, const att_sheet *sheet)
         att_md_put(out, row->measure);
         att_buf_puts(out, " | ");
         att_md_code(out, row->kernel, true);
-        att_buf_printf(out, " | %s | %zu | %zu | %zu | %zu | %zu |", class_name(row->class_),
+        att_buf_printf(out, " | %s | %zu | %zu | %zu | %zu | %zu |", att_class_name(row->class_),
                        row->records, row->by_outcome[ATT_PASS], row->by_outcome[ATT_FAIL],
                        row->by_outcome[ATT_ERROR] + row->by_outcome[ATT_CRASH] +
                            row->by_outcome[ATT_TIMEOUT] + row->by_outcome[ATT_NOT_RUN],

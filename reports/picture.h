@@ -19,6 +19,21 @@ typedef struct att_easel {
  * att_plot_drop; a missing gnuplot is noted and is no error. */
 att_status att_easel_draw(att_easel *easel, att_plot *plot, const char *name, att_why *why);
 
+#define ATT_MOST_DEPTHS 10
+
+/* Bin i holds the depths in [from[i], from[i + 1]); the last end is INFINITY. */
+typedef struct att_depths {
+    double from[ATT_MOST_DEPTHS + 1];
+    size_t n;
+    bool exact; /* each bin is one depth; else fifths */
+} att_depths;
+
+/* n = 0 where no item has a depth. */
+att_depths att_depths_find(const att_task *task);
+/* Whether depth x length is worth a picture: a needle, dense itself or hits that differ from its.
+ */
+bool att_heatmap_shown(const att_task *task, const char *kernel);
+
 /* Depth x length: one picture a needle task and kernel that differs from dense. */
 att_status att_picture_heatmaps(att_easel *easel, const att_result *result, const att_sheet *sheet,
                                 att_why *why);

@@ -12,15 +12,7 @@
 
 ATT_PLOT_SCRIPT(heatmap)
 
-#define MOST_DEPTHS 10
-#define FIFTHS      5
-
-/* Bin i is [from[i], from[i + 1]). */
-typedef struct depths {
-    double from[MOST_DEPTHS + 1];
-    size_t n;
-    bool exact; /* each bin is one depth */
-} depths;
+#define FIFTHS 5
 
 /* Keeps `seen` ascending and distinct; false when an eleventh depth turns up. */
 static bool add_depth(double *seen, size_t *n, double at)
@@ -31,7 +23,7 @@ static bool add_depth(double *seen, size_t *n, double at)
         i++;
     if (i < *n && seen[i] == at)
         return true;
-    if (*n == MOST_DEPTHS)
+    if (*n == ATT_MOST_DEPTHS)
         return false;
     for (size_t k = *n; k > i; k--)
         seen[k] = seen[k - 1];
@@ -40,9 +32,9 @@ static bool add_depth(double *seen, size_t *n, double at)
     return true;
 }
 
-static depths find_depths(const att_task *task)
+att_depths att_depths_find(const att_task *task)
 {
-    depths d = {.exact = true};
+    att_depths d = {.exact = true};
 
     for (size_t r = 0; r < task->n_records; r++)
         for (size_t i = 0; i < task->records[r]->n_items; i++)
@@ -60,7 +52,7 @@ static depths find_depths(const att_task *task)
     return d;
 }
 
-static void put_row(att_buf *table, const depths *d, size_t x, size_t y, double length,
+static void put_row(att_buf *table, const att_depths *d, size_t x, size_t y, double length,
                     const att_rate *rate)
 {
     bool dark = rate->n == 0 || rate->by_outcome[ATT_NO_POWER] == rate->records;
@@ -84,8 +76,8 @@ static void put_row(att_buf *table, const depths *d, size_t x, size_t y, double 
                        rate->hi, (long long)rate->n, (long long)rate->hits, (long long)rate->n);
 }
 
-static att_status draw(att_easel *easel, const att_task *task, const char *kernel, const depths *d,
-                       att_why *why)
+static att_status draw(att_easel *easel, const att_task *task, const char *kernel,
+                       const att_depths *d, att_why *why)
 {
     att_buf name = {0};
     att_status status = ATT_OK;
@@ -144,6 +136,11 @@ static bool is_needle(const att_task *task)
     return strncmp(dot ? dot + 1 : task->measure, "needle", 6) == 0;
 }
 
+bool att_heatmap_shown(const att_task *task, const char *kernel)
+{
+    return is_needle(task) && differs(task, kernel);
+}
+
 att_status att_picture_heatmaps(att_easel *easel, const att_result *result, const att_sheet *sheet,
                                 att_why *why)
 {
@@ -152,9 +149,9 @@ att_status att_picture_heatmaps(att_easel *easel, const att_result *result, cons
     (void)result;
     for (size_t i = 0; status == ATT_OK && i < sheet->n_tasks; i++) {
         const att_task *task = &sheet->tasks[i];
-        depths d = find_depths(task);
+        att_depths d = att_depths_find(task);
         for (size_t k = 0; status == ATT_OK && d.n > 0 && k < task->n_kernels; k++)
-            if (is_needle(task) && differs(task, task->kernels[k]))
+            if (att_heatmap_shown(task, task->kernels[k]))
                 status = draw(easel, task, task->kernels[k], &d, why);
     }
     return status;

@@ -149,6 +149,26 @@ att_status att_sheet_make(const att_result *result, att_sheet *out, att_why *why
     return ATT_OK;
 }
 
+void att_sheet_headline(const att_result *result, const att_sheet *sheet, att_buf *out)
+{
+    const size_t *by = sheet->by_outcome;
+    size_t bad = 0, judged = by[ATT_PASS] + by[ATT_FAIL];
+
+    for (int o = 0; o < ATT_OUTCOMES; o++)
+        if (att_outcome_bad((att_outcome)o))
+            bad += by[o];
+    if (bad > 0)
+        att_buf_printf(out, "FAIL, %zu of %zu cases, %zu cause%s", bad, result->n_records,
+                       sheet->n_causes, sheet->n_causes == 1 ? "" : "s");
+    else if (by[ATT_NOT_RUN] > 0 || (result->status && strcmp(result->status, "complete") != 0))
+        att_buf_printf(out, "INCOMPLETE, %zu of %zu cases were not run", by[ATT_NOT_RUN],
+                       result->n_records);
+    else if (judged == 0)
+        att_buf_puts(out, "NOTHING JUDGED, no case ended pass or fail");
+    else
+        att_buf_printf(out, "PASS, every contract holds in %zu cases", judged);
+}
+
 void att_sheet_drop(att_sheet *sheet)
 {
     att_tasks_drop(sheet);

@@ -4,6 +4,7 @@
 #ifndef ATT_SHEET_H
 #define ATT_SHEET_H
 
+#include "base/str.h"
 #include "core/result.h"
 
 #define ATT_SHEET_CONFIDENCE 0.95
@@ -77,6 +78,9 @@ att_status att_task_rate(const att_task *task, const char *kernel, double length
                          double to, att_rate *out);
 /* Mean of a metric over those records; NAN where none has it. */
 double att_task_metric(const att_task *task, const char *kernel, double length, const char *metric);
+
+/* The verdict of the run in a line: "FAIL, 5 of 14 cases, 5 causes", "INCOMPLETE, ..." */
+void att_sheet_headline(const att_result *result, const att_sheet *sheet, att_buf *out);
 
 /* Ends as a contract broken or a case lost: fail, error, crash, timeout. */
 bool att_outcome_bad(att_outcome outcome);

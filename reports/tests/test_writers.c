@@ -6,7 +6,7 @@
 #include "gate/compare.h"
 #include "gate/tests/made.h"
 
-extern const att_writer att_writer_junit, att_writer_markdown;
+extern const att_writer att_writer_junit, att_writer_markdown, att_writer_html;
 
 #define HOSTILE "plugin:./a'b`id`<x>&\"\x01\xff|.so#f"
 
@@ -132,6 +132,28 @@ static void the_summary_opens_with_the_verdict_and_carries_n_and_interval(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "| `window` | none (too few items at 256) |"));
     CU_ASSERT_PTR_NULL(strstr(text, "\n# not a headline"));
     CU_ASSERT_PTR_NULL(strstr(text, "<script>"));
+    free(text);
+    folder_drop(dir);
+    att_result_clear(&r);
+}
+
+static void the_page_holds_verdict_and_repro_and_no_foreign_markup(void)
+{
+    char dir[64];
+    att_result r = everything();
+
+    CU_ASSERT_FATAL(folder_make(dir));
+    CU_ASSERT_EQUAL(att_writer_html.write(&r, dir, NULL), ATT_OK);
+    char *text = folder_text(dir, "report.html");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, ">FAIL, 5 of 14 cases, 5 causes</h1>"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "attest repro 'parity flash_f32 sq=2 seed=7'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "looks like causal_top_left"));
+    CU_ASSERT_EQUAL(occurrences(text, "<script>"), 1);
+    CU_ASSERT_EQUAL(occurrences(text, "</script>"), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "plugin:./a'b`id`&lt;x&gt;&amp;&quot;"));
+    CU_ASSERT_PTR_NULL(strstr(text, "http://"));
+    CU_ASSERT_PTR_NULL(strstr(text, "https://"));
     free(text);
     folder_drop(dir);
     att_result_clear(&r);
@@ -380,6 +402,8 @@ int main(void)
          result_json_is_valid_and_a_made_up_outcome_is_not},
         {"the_summary_opens_with_the_verdict_and_carries_n_and_interval",
          the_summary_opens_with_the_verdict_and_carries_n_and_interval},
+        {"the_page_holds_verdict_and_repro_and_no_foreign_markup",
+         the_page_holds_verdict_and_repro_and_no_foreign_markup},
         {"the_summary_shows_precision_beside_its_declaration",
          the_summary_shows_precision_beside_its_declaration},
         {"the_headline_says_what_the_run_was", the_headline_says_what_the_run_was},
