@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# install.sh BINARY DESTDIR PREFIX: the program, its man page and completions, the public header, its pkg-config file, suites, data.
+# install.sh BINARY DESTDIR PREFIX: the program, its man page and completions, the public header, its
+# pkg-config file, suites, policies, data.
 set -eu
 
 to=$2$3

@@ -13,20 +13,40 @@
 
 #include <stdio.h>
 
+static int shaped(const att_tensor *t, int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    return t->data && t->dtype == ATT_F32 && t->shape[0] == a && t->shape[1] == b &&
+           t->shape[2] == c && t->shape[3] == d;
+}
+
+/* Is it a problem of this ABI, whose tensors are what its sizes say?  Nothing is read before. */
+static int sound(const att_problem *p)
+{
+    return p->abi >> 16 == ATT_ABI_MAJOR && p->struct_size >= sizeof *p && p->batch >= 0 &&
+           p->q_len >= 0 && p->kv_len >= 0 && p->head_dim > 0 && p->value_dim > 0 &&
+           p->heads_q >= 0 && p->heads_kv > 0 && p->heads_q % p->heads_kv == 0 &&
+           p->window_left >= -1 && p->window_right >= -1 && p->softcap >= 0 &&
+           shaped(&p->q, p->batch, p->heads_q, p->q_len, p->head_dim) &&
+           shaped(&p->k, p->batch, p->heads_kv, p->kv_len, p->head_dim) &&
+           shaped(&p->v, p->batch, p->heads_kv, p->kv_len, p->value_dim) &&
+           shaped(&p->out, p->batch, p->heads_q, p->q_len, p->value_dim) &&
+           (!p->lse.data || shaped(&p->lse, 1, p->batch, p->heads_q, p->q_len));
+}
+
 static att_status supports(const att_kernel *self, att_op op, const att_problem *p,
                            const att_value *params, att_reason *why)
 {
-    const int plain = p->q.dtype == ATT_F32 && p->k.dtype == ATT_F32 && p->v.dtype == ATT_F32 &&
-                      p->out.dtype == ATT_F32 && !p->lse.data && !p->bias.data && !p->mask.data &&
-                      !p->alibi_slopes.data && !p->sinks.data && !p->block_mask.data &&
-                      !p->q_positions.data && !p->k_positions.data && !p->cu_q.data &&
-                      !p->cu_k.data && !p->q_lengths.data && !p->kv_lengths.data;
+    const int plain = !p->bias.data && !p->mask.data && !p->alibi_slopes.data && !p->sinks.data &&
+                      !p->block_mask.data && !p->q_positions.data && !p->k_positions.data &&
+                      !p->cu_q.data && !p->cu_k.data && !p->q_lengths.data && !p->kv_lengths.data;
 
     (void)self, (void)params;
-    if (op == ATT_OP_ATTEND && plain && !p->flags && !p->page_size && !(p->softcap > 0) &&
+    if (op == ATT_OP_ATTEND && sound(p) && plain && !p->flags && p->acc_dtype == ATT_F32 &&
+        !p->k_quant.scheme && !p->v_quant.scheme && !p->page_size && !(p->softcap > 0) &&
         p->window_left < 0 && p->window_right < 0 && p->causal <= ATT_CAUSAL_BOTTOM_RIGHT)
         return ATT_OK;
-    snprintf(why->text, sizeof why->text, "only plain f32 attention, causal or not, without LSE");
+    snprintf(why->text, sizeof why->text,
+             "only plain f32 attention, causal or not, whose tensors fit its sizes");
     return ATT_UNSUPPORTED;
 }
 
@@ -63,6 +83,9 @@ static void one_row(const att_problem *p, int64_t b, int64_t h, int64_t i, doubl
         ((float *)p->out.data)[att_tensor_at(&p->out, b, h, i, d)] = n > 0 ? (float)(o / sum)
                                                                            : 0.0f;
     }
+    if (p->lse.data)
+        ((float *)p->lse.data)[att_tensor_at(&p->lse, 0, b, h, i)] = n > 0 ? (float)(top + log(sum))
+                                                                           : -INFINITY;
 }
 
 static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
@@ -75,7 +98,11 @@ static att_status plan(const att_kernel *self, att_op op, const att_problem *p,
 
 static att_status attend(const att_kernel *self, const att_problem *p, const att_scratch *s)
 {
-    (void)self;
+    att_reason why;
+    const att_status status = supports(self, ATT_OP_ATTEND, p, s->params, &why);
+
+    if (status != ATT_OK)
+        return status;
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t h = 0; h < p->heads_q; h++)
             for (int64_t i = 0; i < p->q_len; i++)

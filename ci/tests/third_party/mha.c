@@ -11,8 +11,8 @@ static int visible(const mha_shape *s, int row)
     return n > s->keys ? s->keys : n;
 }
 
-void mha_row(const mha_shape *s, int row, const float *q, const float *k, const float *v,
-             float *weights, float *out)
+float mha_row(const mha_shape *s, int row, const float *q, const float *k, const float *v,
+              float *weights, float *out)
 {
     const int n = visible(s, row);
     float top = -INFINITY, sum = 0.0f;
@@ -32,4 +32,5 @@ void mha_row(const mha_shape *s, int row, const float *q, const float *k, const 
             o += weights[j] * v[j * s->value_dim + d];
         out[d] = n > 0 ? o / sum : 0.0f;
     }
+    return n > 0 ? top + logf(sum) : -INFINITY;
 }

@@ -8,8 +8,8 @@ typedef struct mha_shape {
     float scale;
 } mha_shape;
 
-/* weights: room for s->keys floats. */
-void mha_row(const mha_shape *s, int row, const float *q, const float *k, const float *v,
-             float *weights, float *out);
+/* weights: room for s->keys floats.  Returns ln sum exp of the row's scores. */
+float mha_row(const mha_shape *s, int row, const float *q, const float *k, const float *v,
+              float *weights, float *out);
 
 #endif

@@ -25,6 +25,9 @@ static void each_code_comes_from_what_the_table_says(void)
         {ATT_EXIT_INCONCLUSIVE,
          "cd root && $A compare --quiet dense topk --task needle --lengths 256 --seeds 1 --margin "
          "0.0005"},
+        {ATT_EXIT_INCONCLUSIVE,
+         "$A run --quiet --out based --case 'parity naive_blas' && cd root && "
+         "$A gate $OLDPWD/based/latest --baseline none.json"},
         {ATT_EXIT_NOTHING, "$A run --quiet --case 'parity flash_f32 dtype=f16'"},
         {ATT_EXIT_NOTHING, "cd root && $A run --suite smoke --eval 'nothing*'"},
         {ATT_EXIT_INCOMPLETE, "$A run --quiet --case 'parity naive_blas' --out /proc/none"},
