@@ -182,6 +182,7 @@ static att_status write_markdown(const att_result *result, const char *dir, att_
     put_headline(&out, result, &sheet);
     att_md_kernels(&out, result);
     put_causes(&out, &sheet);
+    att_md_matrix(&out, result);
     att_md_tasks(&out, result, &sheet);
     att_md_effective(&out, result);
     att_md_comparisons(&out, result);

@@ -14,6 +14,8 @@ void att_md_kernels(att_buf *out, const att_result *result);
 /* What the controls of the run say of a measure: which it punishes; blind; no power; not audited.
  */
 void att_md_audit(att_buf *out, const att_audit *audit, const char *measure);
+/* All probes in one table (matrix.h). */
+void att_md_matrix(att_buf *out, const att_result *result);
 void att_md_tasks(att_buf *out, const att_result *result, const att_sheet *sheet);
 void att_md_comparisons(att_buf *out, const att_result *result);
 void att_md_effective(att_buf *out, const att_result *result);

@@ -276,7 +276,8 @@ void att_md_comparisons(att_buf *out, const att_result *result)
              "is on, Holm over the measures of a kernel; \"worse\" or \"better\" from 0.001 "
              "on, where the interval agrees. *scores*: their mean difference, with the p of a "
              "paired sign-flip test for lower ones. *detectable*: the smallest true loss that "
-             "this n finds with probability 0.8. *margin*: of non-inferiority, where the kernel "
+             "this n finds with probability 0.8; *needs N seeds*: so many would find a loss like "
+             "the one seen. *margin*: of non-inferiority, where the kernel "
              "declares one. A difference is shown, and is no failure; contracts are what a "
              "kernel itself declares.\n\n"
              "| measure | kernel | n | won | lost | difference [95 %] | p (Holm) | scores (p) | "
@@ -305,6 +306,8 @@ void att_md_comparisons(att_buf *out, const att_result *result)
         put_margin(out, c);
         att_buf_puts(out, " | ");
         att_md_put(out, c->verdict ? c->verdict : "-");
+        if (c->seeds_needed > 0)
+            att_buf_printf(out, ", needs %lld seeds", (long long)c->seeds_needed);
         att_buf_puts(out, " |\n");
     }
 }

@@ -19,6 +19,7 @@
 #include "core/verdict.h"
 #include "gate/loosened.h"
 #include "probe_ask.h"
+#include "reports/matrix.h"
 #include "session.h"
 #include "tables.h"
 
@@ -206,6 +207,18 @@ static int verdict_exit(const att_result *result, const operands *shown, bool ma
     return code;
 }
 
+/* All tasks in one table. */
+static void print_matrix(const att_result *result, const char *base, const char *const *kernels)
+{
+    att_buf text = {0};
+
+    if (base)
+        att_matrix_put(&text, result, base, kernels);
+    if (text.length > 0 && !text.failed)
+        printf("\n%s", text.data);
+    att_buf_drop(&text);
+}
+
 static att_status print(const options *o, const att_result *result, const att_compare_how *how,
                         att_registry *registry, const operands *asked, att_why *why)
 {
@@ -213,6 +226,8 @@ static att_status print(const options *o, const att_result *result, const att_co
 
     if (asked->n_kernels == 0) {
         o->json ? att_flat_print_json(result) : att_flat_print_rows(result, how->base);
+        if (!o->json)
+            print_matrix(result, how->base, NULL);
         return ATT_OK;
     }
     att_status status = att_view_make(result, how, registry, asked->kernels, &v, why);
@@ -220,8 +235,10 @@ static att_status print(const options *o, const att_result *result, const att_co
         att_view_print_json(&v);
     if (status == ATT_OK && !o->json && !o->brief)
         att_view_print_blocks(&v);
-    if (status == ATT_OK && !o->json)
+    if (status == ATT_OK && !o->json) {
         att_view_print_summary(&v);
+        print_matrix(result, how->base, asked->kernels);
+    }
     att_view_drop(&v);
     return status;
 }

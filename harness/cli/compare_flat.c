@@ -39,6 +39,8 @@ void att_flat_print_json(const att_result *result)
         put_member("p_holm", c->p_holm);
         put_member("score_difference", c->score_difference);
         put_member("score_p", c->score_p);
+        if (c->seeds_needed)
+            printf(",\"seeds_needed\":%lld", (long long)c->seeds_needed);
         fputs(",\"task\":", stdout);
         att_json_put_text(stdout, c->measure);
         fputs(",\"verdict\":", stdout);
@@ -69,9 +71,12 @@ void att_flat_print_rows(const att_result *result, const char *base)
             if (strcmp(reach[k].measure, c->measure) == 0 &&
                 strcmp(reach[k].kernel, c->kernel) == 0)
                 att_effective_text(&reach[k], length, sizeof length);
-        printf("%-20s %-36s %6lld %5lld %5lld  %-24s %9s  %-11s  %s\n", c->measure, c->kernel,
+        printf("%-20s %-36s %6lld %5lld %5lld  %-24s %9s  %-11s  %s", c->measure, c->kernel,
                (long long)c->n, (long long)c->wins, (long long)c->losses, difference, p, c->verdict,
                length);
+        if (c->seeds_needed > 0)
+            printf("; needs %lld seeds", (long long)c->seeds_needed);
+        putchar('\n');
     }
     if (result->n_comparisons > 0)
         printf("against %s\n", base ? base : "the same kernel before");

@@ -94,6 +94,8 @@ static void put_row(const att_view_row *row)
     put("p_holm", c->p_holm);
     put("score_difference", c->score_difference);
     put("score_p", c->score_p);
+    if (c->seeds_needed)
+        printf(",\"seeds_needed\":%" PRId64, c->seeds_needed);
     put_text("task", c->measure);
     printf(",\"ties\":%" PRId64, c->n - c->wins - c->losses);
     put_text("verdict", c->verdict);

@@ -127,6 +127,8 @@ static void put_tests(const att_view_row *row)
         printf("; no loss would be found");
     else
         printf("; a true loss of %.3f would be found", c->detectable);
+    if (c->seeds_needed > 0)
+        printf("; this one with %" PRId64 " seeds", c->seeds_needed);
     putchar('\n');
     if (c->margin > 0)
         put_margin(c);
@@ -205,7 +207,10 @@ static void put_summary_row(const att_view_row *row)
     printf("%-22s %-28s", c->measure, c->kernel);
     put_share(row->all.base, row->all.note);
     put_share(row->all.own, row->all.note);
-    printf("  %-24s %13s %8s %7s %13s  %s\n", difference, counts, p, found, reach, c->verdict);
+    printf("  %-24s %13s %8s %7s %13s  %s", difference, counts, p, found, reach, c->verdict);
+    if (c->seeds_needed > 0)
+        printf(", needs %" PRId64 " seeds", c->seeds_needed);
+    putchar('\n');
 }
 
 static void put_cost(const att_view *v, const att_view_cost *cost)
@@ -233,7 +238,9 @@ void att_view_print_summary(const att_view *v)
         put_summary_row(&v->rows[i]);
     printf("base: %s.  p: exact one-sided McNemar over contexts, of the side that the difference "
            "is on,\nHolm over a kernel's tasks; worse or better from %g on.  found: the smallest "
-           "true loss found with probability %g.\neffective len: the longest length that, with "
+           "true loss found with probability %g.\n"
+           "needs N seeds: so many would find a loss like the one seen with that probability "
+           "(--seeds N).\neffective len: the longest length that, with "
            "every shorter one, keeps %g of the accuracy at the shortest\n(lower bound); a recovery "
            "further out does not count.\n\n",
            v->how.base ? v->how.base : "each kernel before", ATT_COMPARE_LEVEL, ATT_COMPARE_POWER,

@@ -141,6 +141,8 @@ static void put_comparison(FILE *f, const att_comparison *c)
     put_real(f, "p_holm", c->p_holm);
     put_real(f, "score_difference", c->score_difference);
     put_real(f, "score_p", c->score_p);
+    if (c->seeds_needed)
+        fprintf(f, ", \"seeds_needed\": %" PRId64, c->seeds_needed);
     fputs(", \"verdict\": ", f);
     att_json_put_text(f, c->verdict ? c->verdict : "cannot tell");
     fprintf(f, ", \"wins\": %" PRId64 "}", c->wins);

@@ -96,8 +96,10 @@ typedef struct att_comparison {
     double detectable;         /* smallest true loss found with ATT_COMPARE_POWER; NAN = none is */
     double margin;             /* of non-inferiority; 0 = none declared */
     int inferior;              /* than -margin: 1 yes, 0 no, -1 too few items, or no margin */
-    int64_t needed; /* items that the margin needs at what was seen; -1 = no number does */
-    char *verdict;  /* "same", "worse", "better", "cannot tell", "no power" */
+    int64_t needed;       /* items that the margin needs at what was seen; -1 = no number does */
+    int64_t seeds_needed; /* a loss that is no verdict: how many seeds of such contexts would find
+                           * it with ATT_COMPARE_POWER; -1 = no number does; 0 = there is none */
+    char *verdict;        /* "same", "worse", "better", "cannot tell", "no power" */
 } att_comparison;
 
 /* What a kernel promises of itself.  Types: att_dtype; ATT_DTYPES = that of the call's tensors. */

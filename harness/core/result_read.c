@@ -144,7 +144,9 @@ static att_status comparison(const cJSON *c, att_comparison *out, const place *a
         (st = real(c, "p_context", &out->p_context, at)) ||
         (st = real(c, "p_better", &out->p_better, at)) ||
         (st = real(c, "score_p", &out->score_p, at)) ||
-        (st = real(c, "effect", &out->effect, at)) || (st = margin(c, out, at)))
+        (st = real(c, "effect", &out->effect, at)) || (st = margin(c, out, at)) ||
+        (att_json_get(c, "seeds_needed") &&
+         (st = whole(c, "seeds_needed", -1, &out->seeds_needed, at))))
         return st;
     if (ci &&
         (!cJSON_IsArray(ci) || cJSON_GetArraySize(ci) != 2 ||

@@ -21,7 +21,10 @@ typedef struct tally {
     att_paired paired;
     double better_p; /* over contexts, before it is adjusted */
     double margin;
-    size_t dark; /* cells without power */
+    size_t dark;     /* cells without power */
+    uint64_t *seeds; /* distinct ones of what was paired */
+    size_t n_seeds;
+    double level; /* of its test, for its share of the kernel's measures */
 } tally;
 
 /* The base's records, in order. */
@@ -141,6 +144,22 @@ static double detectable_of(const att_paired *p, const att_comparison *c, double
     return 1 - pow(1 - context, 1 / each);
 }
 
+/* How many seeds would show a loss as large as the one seen, contexts lost and won as often: as
+ * detectable_of counts them. */
+static int64_t seeds_of(const tally *t)
+{
+    const double contexts = (double)t->paired.contexts;
+    double won = 0, lost = 0;
+
+    for (size_t i = 0; i < t->paired.contexts; i++) {
+        won += t->paired.context[i] > 0;
+        lost += t->paired.context[i] < 0;
+    }
+    const int64_t n =
+        att_mcnemar_items(lost / contexts, won / contexts, t->level, ATT_COMPARE_POWER);
+    return n < 0 ? -1 : (int64_t)ceil((double)n * (double)t->n_seeds / contexts);
+}
+
 /* "worse" and "better" need the paired test and the interval over contexts; "same" needs that no
  * item differs, or that the interval lies within the margin. */
 static const char *verdict_of(const tally *t, const att_comparison *c)
@@ -222,8 +241,8 @@ static void adjust(tally *tallies, att_comparison *rows, size_t n, size_t at, do
         if (strcmp(rows[i].kernel, rows[at].kernel) == 0 && rows[i].n > 0) {
             rows[i].p_holm = adjusted[k];
             rows[i].p_better = adjusted[m + k];
-            rows[i].detectable =
-                detectable_of(&tallies[i].paired, &rows[i], ATT_COMPARE_LEVEL / (double)m);
+            tallies[i].level = ATT_COMPARE_LEVEL / (double)m;
+            rows[i].detectable = detectable_of(&tallies[i].paired, &rows[i], tallies[i].level);
             k++;
         }
 }
@@ -233,6 +252,19 @@ static bool first_of_kernel(const att_comparison *rows, size_t i)
     for (size_t j = 0; j < i; j++)
         if (strcmp(rows[j].kernel, rows[i].kernel) == 0)
             return false;
+    return true;
+}
+
+static bool add_seed(tally *t, uint64_t seed)
+{
+    for (size_t i = 0; i < t->n_seeds; i++)
+        if (t->seeds[i] == seed)
+            return true;
+    uint64_t *more = realloc(t->seeds, (t->n_seeds + 1) * sizeof *more);
+    if (!more)
+        return false;
+    t->seeds = more;
+    t->seeds[t->n_seeds++] = seed;
     return true;
 }
 
@@ -251,7 +283,8 @@ static bool walk(const att_result *result, const bases *b, tally *tallies, size_
         if (r->status == ATT_NO_POWER || base->status == ATT_NO_POWER)
             t->dark++;
         else if (pairs(b, base, r) &&
-                 !att_paired_add(&t->paired, base->items, r->items, r->n_items))
+                 !(att_paired_add(&t->paired, base->items, r->items, r->n_items) &&
+                   add_seed(t, r->seed)))
             return false;
     }
     return true;
@@ -279,8 +312,11 @@ static att_comparison *judge(tally *tallies, size_t n)
     for (size_t i = 0; i < n && good; i++)
         if (first_of_kernel(rows, i))
             adjust(tallies, rows, n, i, room);
-    for (size_t i = 0; i < n && good; i++)
+    for (size_t i = 0; i < n && good; i++) {
         good = (rows[i].verdict = strdup(verdict_of(&tallies[i], &rows[i])));
+        if (good && rows[i].losses > rows[i].wins && strcmp(rows[i].verdict, "cannot tell") == 0)
+            rows[i].seeds_needed = seeds_of(&tallies[i]);
+    }
     free(room);
     if (good)
         return rows;
@@ -303,8 +339,10 @@ att_status att_compare_with(att_result *result, const att_compare_how *how, att_
         result->n_comparisons = n_rows;
     } else
         att_why_set(why, "comparison with %s: out of memory", how->base ? how->base : "before");
-    for (size_t i = 0; tallies && i < n_rows; i++)
+    for (size_t i = 0; tallies && i < n_rows; i++) {
         att_paired_drop(&tallies[i].paired);
+        free(tallies[i].seeds);
+    }
     free(tallies);
     free(b.cells);
     return rows ? ATT_OK : ATT_NO_MEMORY;

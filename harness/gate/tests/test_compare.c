@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/power.h"
 #include "base/stats.h"
 #include "base/tests/suite.h"
 #include "gate/compare.h"
@@ -215,6 +216,32 @@ static void too_few_items_for_a_margin_say_how_many_it_needs(void)
     att_result_clear(&r);
 }
 
+static void a_loss_that_is_no_verdict_says_how_many_seeds_would_find_it(void)
+{
+    char text[64];
+    att_result r = made_result();
+
+    for (uint64_t seed = 1; seed <= 3; seed++) { /* a third of the contexts lost: 2 of 6 a seed */
+        put(&r, DENSE, "", seed, pattern(text, 6, 1, 0), 1);
+        put(&r, "window", "", seed, pattern(text, 6, 3, 1), 1);
+    }
+    CU_ASSERT_EQUAL_FATAL(att_compare_fill(&r, DENSE, NULL), ATT_OK);
+    const att_comparison *c = &r.comparisons[0];
+    const int64_t items = att_mcnemar_items((double)c->losses / 18, 0, 0.001, 0.8);
+    CU_ASSERT_TRUE(c->losses > 0);
+    CU_ASSERT_STRING_EQUAL(c->verdict, "cannot tell");
+    CU_ASSERT_EQUAL(c->seeds_needed, (items + 5) / 6);
+    CU_ASSERT_TRUE(c->seeds_needed > 3);
+    for (uint64_t seed = 4; seed <= (uint64_t)c->seeds_needed + 2; seed++) {
+        put(&r, DENSE, "", seed, pattern(text, 6, 1, 0), 1);
+        put(&r, "window", "", seed, pattern(text, 6, 3, 1), 1);
+    }
+    CU_ASSERT_EQUAL_FATAL(att_compare_fill(&r, DENSE, NULL), ATT_OK);
+    CU_ASSERT_STRING_EQUAL(r.comparisons[0].verdict, "worse");
+    CU_ASSERT_EQUAL(r.comparisons[0].seeds_needed, 0);
+    att_result_clear(&r);
+}
+
 static void losses_beyond_a_margin_are_inferior(void)
 {
     char text[256];
@@ -320,6 +347,8 @@ int main(void)
          a_declared_margin_makes_small_differences_the_same},
         {"too_few_items_for_a_margin_say_how_many_it_needs",
          too_few_items_for_a_margin_say_how_many_it_needs},
+        {"a_loss_that_is_no_verdict_says_how_many_seeds_would_find_it",
+         a_loss_that_is_no_verdict_says_how_many_seeds_would_find_it},
         {"losses_beyond_a_margin_are_inferior", losses_beyond_a_margin_are_inferior},
         {"a_kernel_is_compared_with_itself_in_an_older_result",
          a_kernel_is_compared_with_itself_in_an_older_result},
