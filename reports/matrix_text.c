@@ -115,7 +115,8 @@ static void put_legend(att_buf *out, const att_matrix *m)
     att_buf_printf(
         out,
         "; others: accuracy in %% of that on the same items, at the longest context\n"
-        "both answered (<: a shorter one than the column's). Over all lengths: wN worse, p < 1e-N "
+        "both answered (<: the longest asked of it is shorter). Over all lengths: wN worse, p < "
+        "1e-N "
         "(exact paired test\nover contexts, Holm over tasks, from %g on); + better; ? cannot tell, "
         "too few contexts; no mark: the same.\nu unsupported; np the base has no power there; nr "
         "not run; ! crashed, timed out or in error;\n. not measured: the run has no such case.\n",
