@@ -48,7 +48,7 @@ typedef struct att_finding {
 typedef struct att_gate_entry {
     const att_finding *first; /* members lie together, the smallest case first */
     size_t members, kernels;
-    size_t of;                  /* cases that those kernels have in the measures concerned */
+    size_t of;                  /* the run's cases of those kernels and measures; missing: 0 */
     size_t explained;           /* members that `named` explains */
     const att_diagnosis *named; /* a fault; NULL = nothing known */
 } att_gate_entry;

@@ -220,8 +220,11 @@ bool att_gate_group(const att_gate_ask *ask, att_gate *g)
             *(e = &g->entries[g->n_entries++]) = (att_gate_entry){.first = &g->findings[i]};
         e->members++;
     }
-    for (size_t i = 0; good && i < g->n_entries; i++)
+    for (size_t i = 0; good && i < g->n_entries; i++) {
         count(&g->entries[i], cells, n, own);
+        if (g->entries[i].first->kind == ATT_GATE_MISSING)
+            g->entries[i].of = 0; /* they are not among the run's cases */
+    }
     if (good && g->n_entries > 1)
         qsort(g->entries, g->n_entries, sizeof *g->entries, by_size);
     free(cells);

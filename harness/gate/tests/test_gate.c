@@ -54,6 +54,7 @@ static void missing_and_extra_cases_block_and_share_a_cause_with_their_kernel(vo
     CU_ASSERT_EQUAL(judge(&b), ATT_EXIT_FAIL);
     CU_ASSERT_EQUAL(top(&b).first->kind, ATT_GATE_MISSING);
     CU_ASSERT_EQUAL(top(&b).members, 2);
+    CU_ASSERT_EQUAL(top(&b).of, 0);
     drop(&b);
     b = make();
     add(&b, "parity", "a", "d=8");
