@@ -140,6 +140,26 @@ void att_tsv_put(att_buf *out, const char *text)
         }
 }
 
+void att_csv_put(att_buf *out, const char *text)
+{
+    bool quoted = strpbrk(text, ",\"\r\n") != NULL;
+
+    att_buf_puts(out, quoted ? "\"" : "");
+    if (*text && strchr("=+-@\t\r", *text))
+        att_buf_puts(out, "'");
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t n = utf8_length(s);
+        if (*s == '"')
+            att_buf_puts(out, "\"");
+        if (n == 0)
+            att_buf_puts(out, "\xef\xbf\xbd");
+        else
+            att_buf_add(out, (const char *)s, n);
+        s += n ? n : 1;
+    }
+    att_buf_puts(out, quoted ? "\"" : "");
+}
+
 void att_slug_put(att_buf *out, const char *text)
 {
     size_t n = 0;

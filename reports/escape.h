@@ -24,6 +24,10 @@ void att_gnuplot_put(att_buf *out, const char *text);
 /* One field of a tab-separated table: tabs, line ends and double quotes become spaces. */
 void att_tsv_put(att_buf *out, const char *text);
 
+/* One field of a CSV table (RFC 4180), in double quotes where it needs them.  What a spreadsheet
+ * would run as a formula, text that begins with = + - @, tab or carriage return, begins with '. */
+void att_csv_put(att_buf *out, const char *text);
+
 /* A file name: letters, digits, '_', '-' and '.' stay, runs of others become one '-'; at most 80
  * characters, never empty, never beginning with '.' or '-'. */
 void att_slug_put(att_buf *out, const char *text);

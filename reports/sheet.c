@@ -66,7 +66,7 @@ static void make_numerics(const att_result *result, att_sheet *sheet)
 
 /* ------------------------------------------------------------------------------ causes */
 
-static const att_metric *first_violated(const att_record *r)
+const att_metric *att_record_violated(const att_record *r)
 {
     for (size_t i = 0; i < r->n_metrics; i++)
         if (r->metrics[i].verdict == 0)
@@ -104,7 +104,7 @@ static void make_causes(const att_result *result, att_sheet *sheet)
 {
     for (size_t i = 0; i < result->n_records; i++) {
         const att_record *r = &result->records[i];
-        const att_metric *metric = first_violated(r);
+        const att_metric *metric = att_record_violated(r);
         const att_diagnosis *named = att_record_named(r);
         const char *fault = named ? named->fault : NULL;
         size_t k = 0;

@@ -82,6 +82,9 @@ double att_task_metric(const att_task *task, const char *kernel, double length, 
 /* The verdict of the run in a line: "FAIL, 5 of 14 cases, 5 causes", "INCOMPLETE, ..." */
 void att_sheet_headline(const att_result *result, const att_sheet *sheet, att_buf *out);
 
+/* The first metric that broke its limit; NULL = none. */
+const att_metric *att_record_violated(const att_record *record);
+
 /* Ends as a contract broken or a case lost: fail, error, crash, timeout. */
 bool att_outcome_bad(att_outcome outcome);
 /* Plain text of a cell in which not everything passed or failed: "no power", "unsupported" ... */

@@ -75,9 +75,9 @@ static const struct {
 
 static const struct {
     const char *name, *meaning;
-} files[] = {
-    {"runs/latest/", "a link to the newest run: run.db, result.json, junit.xml, summary.md, plots"},
-    {"ci/suites/NAME.json", "what --suite NAME reads; else where make install put it"}};
+} files[] = {{"runs/latest/", "a link to the newest run: run.db, result.json, junit.xml, "
+                              "summary.md, report.html, plots"},
+             {"ci/suites/NAME.json", "what --suite NAME reads; else where make install put it"}};
 
 static void print_man(void)
 {

@@ -11,7 +11,8 @@ typedef struct options {
 } options;
 
 static const att_option table[] = {
-    {"only", ATT_OPTION_TEXT, offsetof(options, only), "FORMAT", NULL, "one format, not all"},
+    {"only", ATT_OPTION_TEXT, offsetof(options, only), "FORMAT", NULL,
+     "one format, not all; csv and ndjson (one case a line) are written only so"},
     {.name = NULL}};
 
 extern const att_verb att_verb_report;
@@ -57,7 +58,7 @@ static int run(const att_cli *cli, int argc, char **argv)
     if (status != ATT_OK)
         fprintf(stderr, "attest report: %s\n", why.text);
     for (const att_writer *const *w = cli->writers; status == ATT_OK && *w; w++) {
-        if (o.only && strcmp((*w)->name, o.only) != 0)
+        if (o.only ? strcmp((*w)->name, o.only) != 0 : (*w)->asked)
             continue;
         att_status wrote = (*w)->write(&result, dir, &why);
         if (wrote == ATT_OK)

@@ -48,6 +48,8 @@ att_status att_run_folder_fill(const att_cli *cli, const att_result *result, con
     snprintf(path, sizeof path, "%s/result.json", folder);
     att_status status = att_result_write(result, path, why);
     for (const att_writer *const *w = cli->writers; *w && status == ATT_OK; w++) {
+        if ((*w)->asked)
+            continue;
         att_why inner = {""};
         att_status one = (*w)->write(result, folder, &inner);
         if (one == ATT_UNSUPPORTED)

@@ -9,6 +9,7 @@
 typedef struct att_writer {
     const char *name; /* "junit" */
     const char *file; /* what it leaves in the run directory: "junit.xml", "plots" */
+    bool asked;       /* written only by `attest report --only`, not by each run */
     /* Writes dir/file (through a temporary file).  IO, with the path, where it can't. */
     att_status (*write)(const att_result *result, const char *dir, att_why *why);
 } att_writer;
