@@ -59,7 +59,10 @@ worse() {
 baseline_into() {
     [ -n "${ATTEST_BASELINE:-}" ] || return 1
     if [ -n "$target" ]; then
-        git fetch --quiet --depth 1 origin "$target"
+        git fetch --quiet --depth 1 origin "$target" || {
+            say "the branch $target can't be fetched: no baseline to hold the run against" >&2
+            exit 5
+        }
         if git show "FETCH_HEAD:$ATTEST_BASELINE" >"$1" 2>/dev/null; then
             say "baseline: $ATTEST_BASELINE of $target"
             return

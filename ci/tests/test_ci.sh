@@ -86,6 +86,8 @@ export ATTEST_BUILD="make -s -f attest/attest.mk attest-plugin" ATTEST_PLUGIN=./
 export ATTEST_BASELINE=attest/baseline.json ATTEST_POLICY=attest/policy.json
 verdict "the script is green" ends 0 .attest/ci/attest-ci.sh
 verdict "the script gated" said 'pass'
+verdict "a target branch that can't be fetched is not passed over" \
+    ends 5 env ATTEST_TARGET=nowhere .attest/ci/attest-ci.sh run
 verdict "a name that is not there keeps its code" \
     ends 2 env ATTEST_BUILD= ATTEST_PLUGIN=./nothing.so .attest/ci/attest-ci.sh run
 verdict "nothing that matches keeps its code" ends 4 env 'ATTEST_EVAL=nothing*' .attest/ci/attest-ci.sh run
