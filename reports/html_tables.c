@@ -89,13 +89,51 @@ static void put_variant(att_buf *out, const att_standing *s, const merit *m)
                    by[ATT_HOLE]);
 }
 
+static double found_of(const merit *m)
+{
+    return (double)m->hits / (double)m->n;
+}
+
+static bool has_both(const merit *m)
+{
+    return m->n > 0 && m->cost > 0;
+}
+
+/* Whether no other finds as much for less, or more for as little; what finds nothing is not. */
+static bool on_frontier(const merit *merits, size_t n, size_t k)
+{
+    for (size_t j = 0; j < n; j++) {
+        double more = has_both(&merits[j]) ? found_of(&merits[j]) - found_of(&merits[k]) : -1;
+        double less = merits[k].cost - merits[j].cost;
+        if (more >= 0 && less >= 0 && (more > 0 || less > 0))
+            return false;
+    }
+    return merits[k].hits > 0;
+}
+
+static void put_frontier(att_buf *out, const att_standing *all, const merit *merits, size_t n)
+{
+    bool first = true;
+
+    att_buf_puts(out, "<p>On the frontier (no other finds as much for less): ");
+    for (size_t k = 0; k < n; k++) {
+        if (!has_both(&merits[k]) || !on_frontier(merits, n, k))
+            continue;
+        att_buf_puts(out, first ? "<code>" : ", <code>");
+        att_xml_put(out, all[k].kernel);
+        att_buf_puts(out, "</code>");
+        first = false;
+    }
+    att_buf_puts(out, first ? "none.</p>" : ".</p>");
+}
+
 /* Quality against cost: x logarithmic from 0.1 % to 100 % of the causal keys. */
 static void put_pareto(att_buf *out, const att_standing *all, const merit *merits, size_t n)
 {
     size_t points = 0;
 
     for (size_t k = 0; k < n; k++)
-        points += merits[k].n > 0 && merits[k].cost > 0;
+        points += has_both(&merits[k]);
     if (points == 0) {
         att_buf_puts(out, "<p>No probe of this run recorded both quality and cost.</p>");
         return;
@@ -116,10 +154,10 @@ static void put_pareto(att_buf *out, const att_standing *all, const merit *merit
                        80 + 180 * x, 80 + 180 * x, 80 + 180 * x, 0.1 * pow(10, x));
     att_buf_puts(out, "<text x=340 y=312 text-anchor=middle>keys read</text>");
     for (size_t k = 0; k < n; k++) {
-        if (merits[k].n == 0 || !(merits[k].cost > 0))
+        if (!has_both(&merits[k]))
             continue;
-        double share = (double)merits[k].hits / (double)merits[k].n;
-        att_buf_puts(out, "<g class=point");
+        double share = found_of(&merits[k]);
+        att_buf_printf(out, "<g class=\"point%s\"", on_frontier(merits, n, k) ? " best" : "");
         att_html_data(out, "variant", all[k].kernel);
         att_buf_printf(out, "><circle cx=%.1f cy=%.1f r=5 /><title>",
                        80 + 180 * log10(fmax(merits[k].cost, LOW_COST) / LOW_COST),
@@ -128,7 +166,9 @@ static void put_pareto(att_buf *out, const att_standing *all, const merit *merit
         att_buf_printf(out, ": %.1f %% found, %.3g %% of keys read</title></g>", 100 * share,
                        100 * merits[k].cost);
     }
-    att_buf_puts(out, "</svg></figure>\n");
+    att_buf_puts(out, "</svg>");
+    put_frontier(out, all, merits, n);
+    att_buf_puts(out, "</figure>\n");
 }
 
 void att_html_variants(att_buf *out, const att_result *result, const att_sheet *sheet)

@@ -116,6 +116,8 @@ def a_needle_shows_depth_by_length_and_quality_beside_cost(page):
     assert cells and any("h10" in c for c in cells) and any("h0" in c for c in cells), cells
     points = page.run("[...document.querySelectorAll('.point title')].map(e => e.textContent)")
     assert any("sliding_window" in p for p in points), points
+    best = page.run("[...document.querySelectorAll('figure p code')].map(e => e.textContent)")
+    assert best == ["flash_f32", "sliding_window"], best
     page.run("document.querySelectorAll('details').forEach(d => {d.open = true})")
     for name, place in (("depths", "depths"), ("quality", "variants"), ("probes", "probes")):
         page.run(f"document.getElementById('{place}').scrollIntoView()")
