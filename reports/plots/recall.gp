@@ -37,6 +37,6 @@ do for [i = 1:panels] {
     }
     plot data using (here(i) ? column('distance') : NaN):(column('predicted')) with lines linewidth 5 linecolor rgb '#e69f00' title 'closed form', \
          data using (here(i) ? column('distance') : NaN):(column('share')):(column('lo')):(column('hi')) \
-             with yerrorbars linecolor rgb '#0072b2' pointtype 7 pointsize 0.8 title 'measured, 95 %%'
+             with yerrorbars linecolor rgb '#0072b2' pointtype 7 pointsize 0.8 title 'measured, 95 %'
 }
 unset multiplot
