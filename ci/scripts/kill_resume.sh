@@ -25,9 +25,9 @@ fail() {
 run() {
     "$attest" run "$@" --quiet --json
 }
-# The journal as sorted text, key and record.
+# The journal as sorted text, line and record.
 rows() {
-    sqlite3 -readonly "$1/run.db" 'SELECT key, record FROM cases ORDER BY key' 2>/dev/null || true
+    sqlite3 -readonly "$1/run.db" 'SELECT line, record FROM cases ORDER BY line' 2>/dev/null || true
 }
 
 code=0

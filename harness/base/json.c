@@ -435,6 +435,12 @@ void att_json_put_real(FILE *f, double x)
         fputs("{\"nonfinite\": \"nan\"}", f);
     else if (isinf(x))
         fprintf(f, "{\"nonfinite\": \"%s\"}", x > 0 ? "inf" : "-inf");
-    else
-        fprintf(f, "%.17g", x);
+    else {
+        char text[40];
+        int digits = 15; /* what every decimal of so many digits survives */
+        do
+            snprintf(text, sizeof text, "%.*g", digits, x);
+        while (digits++ < 17 && strtod(text, NULL) != x);
+        fputs(text, f);
+    }
 }

@@ -2,7 +2,7 @@
 /* Strict JSON on top of cJSON, and a writer that does not lose numbers.
  *
  * cJSON 1.7.15 prints doubles lossily, accepts duplicate keys, trailing text and 1e999: reading
- * here refuses what a strict parser would, and writing prints "%.17g" itself. */
+ * here refuses what a strict parser would, and writing prints as many digits as it takes. */
 #ifndef ATT_JSON_H
 #define ATT_JSON_H
 
@@ -34,7 +34,7 @@ bool att_json_int(const cJSON *object, const char *key, int64_t *out);
 /* A node (an array's element) as a number, {"nonfinite": ...} too; false if it is none. */
 bool att_json_number(const cJSON *node, double *out);
 
-/* Writers: an escaped string; a number that round-trips (17 digits), non-finite values as
+/* Writers: an escaped string; a number that round-trips (15 to 17 digits), non-finite values as
  * {"nonfinite": "nan"}. */
 void att_json_put_text(FILE *f, const char *text);
 void att_json_put_real(FILE *f, double x);

@@ -345,26 +345,6 @@ att_why *att_ctx_why_buffer(att_ctx *x)
 
 /* ------------------------------------------------------------------------- measure */
 
-bool att_record_identify(att_record *r, const att_case *c)
-{
-    const att_kernel *k = c->variant->part[0].kernel;
-
-    r->line = strdup(c->line);
-    r->id = strdup(c->id);
-    r->measure = strdup(c->measure);
-    r->kernel = strdup(c->variant->text);
-    r->family = strdup(k->family);
-    r->params = strdup(c->all_params);
-    r->seed = c->seed;
-    r->class_ = k->class_;
-    r->margin = k->margin;
-    r->chance = c->eval->chance;
-    for (size_t i = 1; i < c->variant->parts; i++) /* a plan promises what its loosest part does */
-        if (c->variant->part[i].kernel->class_ > r->class_)
-            r->class_ = c->variant->part[i].kernel->class_;
-    return r->line && r->id && r->measure && r->kernel && r->family && r->params;
-}
-
 static att_outcome outcome_of(att_status status)
 {
     switch (status) {
@@ -395,6 +375,12 @@ void att_ctx_conclude(att_ctx *x, att_status status)
     record->reason = status == ATT_NO_MEMORY || !text ? reason : strdup(text);
 }
 
+/* What the clock can tell, in fewer digits than its difference has. */
+static double to_nanoseconds(double seconds)
+{
+    return round(seconds * 1e9) / 1e9;
+}
+
 void att_ctx_measure(att_registry *registry, const att_case *c, const att_host *host,
                      const att_options *options, att_shelf *shelf, att_record *record)
 {
@@ -408,7 +394,9 @@ void att_ctx_measure(att_registry *registry, const att_case *c, const att_host *
 
     att_shelf_keep(shelf, c->group);
     att_status status = att_record_identify(record, c) ? c->eval->run(&x) : ATT_NO_MEMORY;
-    record->seconds = att_clock_now() - start;
+    record->seconds = to_nanoseconds(att_clock_now() - start);
+    record->kernel_seconds = to_nanoseconds(record->kernel_seconds);
+    record->oracle_seconds = to_nanoseconds(record->oracle_seconds);
     att_ctx_conclude(&x, status);
     att_guard_drop(&x.scratch);
     att_arena_drop(&x.arena);

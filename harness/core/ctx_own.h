@@ -44,5 +44,9 @@ void att_ctx_measure(att_registry *r, const att_case *c, const att_host *host,
 void att_ctx_conclude(att_ctx *x, att_status status);
 /* The identity of a case in a zeroed record: line, id, measure, kernel, params, seed, class. */
 bool att_record_identify(att_record *record, const att_case *c);
+/* What the plan knows of a case's record, so that the journal need not say it (core/record.h): its
+ * identity and, of its eval's metrics, unit and direction.  att_record_clear frees it; false: no
+ * memory, and nothing to free. */
+bool att_record_base(att_record *out, const att_case *c);
 
 #endif

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Write-ahead log, synchronous FULL: a committed row is on the disk.  Commits cost a sync each, so
- * rows share one; what a crash can lose is at most the last 200 ms, and those cases run again. */
+ * rows share one; what a crash can lose is at most the last 200 ms, and those cases run again.
+ *
+ * A row says nothing twice: the stamp is a number into a table of its own, the record is printed
+ * beside what the plan knows of its case, and the one index holds 64-bit hashes of line and stamp
+ * (of a million rows two are alike with a chance of 3e-8; the second would be refused, not lost).
+ */
 #include "journal.h"
 
 #include <errno.h>
@@ -21,9 +26,9 @@
 struct att_journal {
     sqlite3 *db;
     sqlite3_stmt *put, *get;
-    char *path;
-    int64_t count;
-    bool open; /* a transaction */
+    char *path, *stamp;
+    int64_t count, stamp_at; /* its row of stamps */
+    bool open;               /* a transaction */
     double since;
     int rows;
 };
@@ -93,33 +98,47 @@ static bool remove_one(const char *path, const char *suffix, att_why *why)
     return gone;
 }
 
-/* What ties a row to its key: the integrity check of SQLite sees pages, not a flipped bit in a
- * text.
- */
-static int64_t row_hash(const char *key, const char *text, size_t length)
+static bool bind_text(sqlite3_stmt *s, int at, const char *text, size_t length)
 {
-    uint64_t h = att_hash64(key, strlen(key)) ^ (att_hash64(text, length) * 0x9E3779B97F4A7C15u);
+    return sqlite3_bind_text64(s, at, text, length, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
+}
+
+/* What ties two texts to each other. */
+static int64_t pair_hash(const char *one, const char *text, size_t length)
+{
+    uint64_t h = att_hash64(one, strlen(one)) ^ (att_hash64(text, length) * 0x9E3779B97F4A7C15u);
     int64_t bits;
 
     memcpy(&bits, &h, sizeof bits);
     return bits;
 }
 
-/* Counts the rows; CORRUPT at the first whose hash is not that of its text. */
+static int64_t key_of(const char *line, const char *stamp)
+{
+    return pair_hash(line, stamp, strlen(stamp));
+}
+
+/* Counts the rows; CORRUPT at the first whose line or record is not what was written: the integrity
+ * check of SQLite sees pages, not a flipped bit in a text. */
 static att_status check_rows(att_journal *j, att_why *why)
 {
     sqlite3_stmt *s = NULL;
     att_status st = ATT_OK;
     int code;
 
-    if (sqlite3_prepare_v2(j->db, "SELECT key, record, hash FROM cases", -1, &s, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(j->db,
+                           "SELECT line, record, hash, cases.key, stamps.stamp FROM cases "
+                           "LEFT JOIN stamps ON stamps.id = cases.stamp",
+                           -1, &s, NULL) != SQLITE_OK)
         return failed(j, why);
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-        const char *key = (const char *)sqlite3_column_text(s, 0);
+        const char *line = (const char *)sqlite3_column_text(s, 0);
         const char *text = (const char *)sqlite3_column_text(s, 1);
-        if (!key || !text ||
-            row_hash(key, text, (size_t)sqlite3_column_bytes(s, 1)) != sqlite3_column_int64(s, 2)) {
-            att_why_set(why, "%s: the row of '%.300s' is damaged", j->path, key ? key : "?");
+        const char *stamp = (const char *)sqlite3_column_text(s, 4);
+        if (!line || !text || !stamp || key_of(line, stamp) != sqlite3_column_int64(s, 3) ||
+            pair_hash(line, text, (size_t)sqlite3_column_bytes(s, 1)) !=
+                sqlite3_column_int64(s, 2)) {
+            att_why_set(why, "%s: the row of '%.300s' is damaged", j->path, line ? line : "?");
             st = ATT_CORRUPT;
             break;
         }
@@ -131,10 +150,50 @@ static att_status check_rows(att_journal *j, att_why *why)
     return st;
 }
 
-static att_status prepare(att_journal *j, bool resume, att_why *why)
+/* The stamp's number, new or not. */
+static att_status find_stamp(att_journal *j, att_why *why)
+{
+    static const char *const sql[] = {"INSERT OR IGNORE INTO stamps (stamp) VALUES (?)",
+                                      "SELECT id FROM stamps WHERE stamp = ?"};
+    att_status st = ATT_OK;
+
+    for (size_t i = 0; i < sizeof sql / sizeof *sql && !st; i++) {
+        sqlite3_stmt *s = NULL;
+        if (sqlite3_prepare_v2(j->db, sql[i], -1, &s, NULL) != SQLITE_OK ||
+            !bind_text(s, 1, j->stamp, strlen(j->stamp)) ||
+            sqlite3_step(s) != (i ? SQLITE_ROW : SQLITE_DONE))
+            st = failed(j, why);
+        else if (i)
+            j->stamp_at = sqlite3_column_int64(s, 0);
+        sqlite3_finalize(s);
+    }
+    return st;
+}
+
+/* The tables of a new file; CORRUPT where the file is another version's. */
+static att_status make_tables(att_journal *j, att_why *why)
 {
     char *tables = NULL;
-    bool fresh = false;
+    att_status st = ask(j, "SELECT name FROM sqlite_master WHERE type = 'table'", &tables, why);
+
+    if (st)
+        return st;
+    if (*tables == '\0')
+        st = run_sql(j,
+                     "BEGIN;"
+                     "CREATE TABLE stamps (id INTEGER PRIMARY KEY, stamp TEXT NOT NULL UNIQUE);"
+                     "CREATE TABLE cases (key INTEGER NOT NULL UNIQUE, line TEXT NOT NULL, "
+                     "stamp INTEGER NOT NULL REFERENCES stamps (id), status TEXT NOT NULL, "
+                     "record TEXT NOT NULL, hash INTEGER NOT NULL);"
+                     "PRAGMA user_version = 2;"
+                     "COMMIT",
+                     why);
+    free(tables);
+    return st ? st : demand(j, "PRAGMA user_version", "2", "the journal of another version", why);
+}
+
+static att_status prepare(att_journal *j, bool resume, att_why *why)
+{
     att_status st;
 
     if ((st = run_sql(j, "PRAGMA locking_mode = EXCLUSIVE", why)) ||
@@ -144,37 +203,26 @@ static att_status prepare(att_journal *j, bool resume, att_why *why)
     if (resume &&
         (st = demand(j, "PRAGMA integrity_check", "ok", "the integrity check found", why)))
         return st;
-    if ((st = ask(j, "SELECT name FROM sqlite_master WHERE type = 'table'", &tables, why)))
-        return st;
-    fresh = *tables == '\0';
-    free(tables);
-    if (fresh && (st = run_sql(j,
-                               "BEGIN;"
-                               "CREATE TABLE cases (key TEXT PRIMARY KEY NOT NULL, "
-                               "id TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL, "
-                               "hash INTEGER NOT NULL);"
-                               "PRAGMA user_version = 1;"
-                               "COMMIT",
-                               why)))
-        return st;
-    if ((st = demand(j, "PRAGMA user_version", "1", "the journal of another version", why)))
+    if ((st = make_tables(j, why)) || (resume && (st = check_rows(j, why))) ||
+        (st = find_stamp(j, why)))
         return st;
     if (sqlite3_prepare_v2(j->db,
-                           "INSERT INTO cases (key, id, status, record, hash) "
-                           "VALUES (?,?,?,?,?)",
+                           "INSERT INTO cases (key, line, stamp, status, record, hash) "
+                           "VALUES (?,?,?,?,?,?)",
                            -1, &j->put, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(j->db, "SELECT record, hash FROM cases WHERE key = ?", -1, &j->get,
-                           NULL) != SQLITE_OK)
+        sqlite3_prepare_v2(j->db, "SELECT record, hash FROM cases WHERE key = ? AND line = ?", -1,
+                           &j->get, NULL) != SQLITE_OK)
         return failed(j, why);
-    return resume ? check_rows(j, why) : ATT_OK;
+    return ATT_OK;
 }
 
-att_status att_journal_open(const char *path, bool resume, att_journal **out, att_why *why)
+att_status att_journal_open(const char *path, bool resume, const char *stamp, att_journal **out,
+                            att_why *why)
 {
     att_journal *j = calloc(1, sizeof *j);
     att_status st = ATT_NO_MEMORY;
 
-    if (!j || !(j->path = strdup(path))) {
+    if (!j || !(j->path = strdup(path)) || !(j->stamp = strdup(stamp))) {
         att_why_set(why, "%s: no memory", path);
         goto done;
     }
@@ -214,26 +262,22 @@ att_status att_journal_tick(att_journal *j, att_why *why)
     return due ? att_journal_flush(j, why) : ATT_OK;
 }
 
-static bool bind_text(sqlite3_stmt *s, int at, const char *text, size_t length)
-{
-    return sqlite3_bind_text64(s, at, text, length, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
-}
-
-static att_status insert(att_journal *j, const char *key, const att_record *r, const char *text,
+static att_status insert(att_journal *j, const char *line, const char *status, const char *text,
                          size_t length, att_why *why)
 {
-    const char *id = r->id ? r->id : "", *status = att_outcome_name(r->status);
     att_status st = ATT_OK;
 
-    if (!bind_text(j->put, 1, key, strlen(key)) || !bind_text(j->put, 2, id, strlen(id)) ||
-        !bind_text(j->put, 3, status, strlen(status)) || !bind_text(j->put, 4, text, length) ||
-        sqlite3_bind_int64(j->put, 5, row_hash(key, text, length)) != SQLITE_OK) {
+    if (sqlite3_bind_int64(j->put, 1, key_of(line, j->stamp)) != SQLITE_OK ||
+        !bind_text(j->put, 2, line, strlen(line)) ||
+        sqlite3_bind_int64(j->put, 3, j->stamp_at) != SQLITE_OK ||
+        !bind_text(j->put, 4, status, strlen(status)) || !bind_text(j->put, 5, text, length) ||
+        sqlite3_bind_int64(j->put, 6, pair_hash(line, text, length)) != SQLITE_OK) {
         st = failed(j, why);
         goto done;
     }
     int code = sqlite3_step(j->put);
     if (code == SQLITE_CONSTRAINT) {
-        att_why_set(why, "%s: '%.400s' is there already", j->path, key);
+        att_why_set(why, "%s: '%.400s' is there already", j->path, line);
         st = ATT_INVALID;
     } else if (code != SQLITE_DONE) {
         st = failed(j, why);
@@ -244,7 +288,8 @@ done:
     return st;
 }
 
-att_status att_journal_put(att_journal *j, const char *key, const att_record *r, att_why *why)
+att_status att_journal_put(att_journal *j, const char *line, const att_record *base,
+                           const att_record *r, att_why *why)
 {
     char *text = NULL;
     size_t length = 0;
@@ -255,7 +300,7 @@ att_status att_journal_put(att_journal *j, const char *key, const att_record *r,
         att_why_set(why, "%s: no memory", j->path);
         return st;
     }
-    att_record_print(r, f);
+    att_record_print_beside(r, base, f);
     if (fclose(f) != 0) {
         att_why_set(why, "%s: no memory", j->path);
         goto done;
@@ -267,7 +312,7 @@ att_status att_journal_put(att_journal *j, const char *key, const att_record *r,
         j->rows = 0;
         j->since = att_clock_now();
     }
-    if ((st = insert(j, key, r, text, length, why)))
+    if ((st = insert(j, line, att_outcome_name(r->status), text, length, why)))
         goto done;
     j->rows++;
     j->count++;
@@ -277,27 +322,28 @@ done:
     return st;
 }
 
-att_status att_journal_get(att_journal *j, const char *key, att_record *out, bool *found,
-                           att_why *why)
+att_status att_journal_get(att_journal *j, const char *line, const att_record *base,
+                           att_record *out, bool *found, att_why *why)
 {
     cJSON *tree = NULL;
     att_status st = ATT_OK;
     att_why inner = {""};
 
     *found = false;
-    if (!bind_text(j->get, 1, key, strlen(key)))
+    if (sqlite3_bind_int64(j->get, 1, key_of(line, j->stamp)) != SQLITE_OK ||
+        !bind_text(j->get, 2, line, strlen(line)))
         return failed(j, why);
     int code = sqlite3_step(j->get);
     if (code == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(j->get, 0);
         size_t length = (size_t)sqlite3_column_bytes(j->get, 0);
-        if (!text || row_hash(key, text, length) != sqlite3_column_int64(j->get, 1)) {
-            att_why_set(&inner, "the row of '%.300s' is damaged", key);
+        if (!text || pair_hash(line, text, length) != sqlite3_column_int64(j->get, 1)) {
+            att_why_set(&inner, "the row of '%.300s' is damaged", line);
             st = ATT_CORRUPT;
         }
         if (!st)
             st = att_json_parse(text, length, "row", &tree, &inner);
-        if (!st && !(st = att_record_parse(tree, out, &inner)))
+        if (!st && !(st = att_record_parse_beside(tree, base, out, &inner)))
             *found = true;
         if (st)
             att_why_set(why, "%s: %.450s", j->path, inner.text);
@@ -324,5 +370,6 @@ void att_journal_close(att_journal *j)
     sqlite3_finalize(j->get);
     sqlite3_close(j->db);
     free(j->path);
+    free(j->stamp);
     free(j);
 }

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "core/lex.h"
+#include "core/record_base.h"
 #include "core/record_names.h"
 
 static const char *const outcomes[ATT_OUTCOMES] = {
@@ -105,29 +106,46 @@ static void key(FILE *f, bool *any, const char *name)
     *any = true;
 }
 
-static void text(FILE *f, bool *any, const char *name, const char *value)
+static bool same_text(const char *a, const char *b)
 {
-    if (!value)
-        return;
-    key(f, any, name);
-    att_json_put_text(f, value);
+    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static void real(FILE *f, bool *any, const char *name, double value)
+/* A text, where it is not the one known; null where there is none but one is known. */
+static void text(FILE *f, bool *any, const char *name, const char *value, const char *known)
 {
+    if (same_text(value, known))
+        return;
+    key(f, any, name);
+    if (value)
+        att_json_put_text(f, value);
+    else
+        fputs("null", f);
+}
+
+/* The same for a number; NAN = none. */
+static void real(FILE *f, bool *any, const char *name, double value, double known)
+{
+    if (value == known || (isnan(value) && isnan(known)))
+        return;
+    key(f, any, name);
     if (isnan(value))
-        return;
-    key(f, any, name);
-    att_json_put_real(f, value);
+        fputs("null", f);
+    else
+        att_json_put_real(f, value);
 }
 
-static void print_metric(const att_metric *m, FILE *f)
+void att_metric_print(const att_metric *m, const att_metric *known, bool valued, FILE *f)
 {
+    static const att_metric none = {.limit = NAN, .baseline = NAN, .verdict = -1};
+    const char *better = known ? att_name_at(&att_names_better, known->better) : NULL;
     bool any = false;
 
+    if (!known)
+        known = &none;
     fputc('{', f);
-    real(f, &any, "baseline", m->baseline);
-    text(f, &any, "better", att_name_at(&att_names_better, m->better));
+    real(f, &any, "baseline", m->baseline, known->baseline);
+    text(f, &any, "better", att_name_at(&att_names_better, m->better), better);
     if (!isnan(m->lo) || !isnan(m->hi)) {
         key(f, &any, "ci");
         fputc('[', f);
@@ -136,16 +154,19 @@ static void print_metric(const att_metric *m, FILE *f)
         att_json_put_real(f, m->hi);
         fputc(']', f);
     }
-    real(f, &any, "limit", m->limit);
+    real(f, &any, "limit", m->limit, known->limit);
     if (m->n) {
         key(f, &any, "n");
         fprintf(f, "%" PRId64, m->n);
     }
-    text(f, &any, "name", m->name ? m->name : "");
-    text(f, &any, "unit", m->unit);
-    key(f, &any, "value");
-    att_json_put_real(f, m->value);
-    text(f, &any, "verdict", att_name_at(&att_names_verdict, m->verdict));
+    text(f, &any, "name", m->name ? m->name : "", NULL);
+    text(f, &any, "unit", m->unit, known->unit);
+    if (valued) {
+        key(f, &any, "value");
+        att_json_put_real(f, m->value);
+    }
+    text(f, &any, "verdict", att_name_at(&att_names_verdict, m->verdict),
+         att_name_at(&att_names_verdict, known->verdict));
     fputc('}', f);
 }
 
@@ -235,9 +256,9 @@ static void print_diagnoses(const att_record *r, FILE *f, bool *any)
     for (size_t i = 0; i < r->n_diagnoses; i++) {
         bool inner = false;
         fputs(i ? ", {" : "[{", f);
-        text(f, &inner, "fault", r->diagnoses[i].fault ? r->diagnoses[i].fault : "");
-        real(f, &inner, "ratio", r->diagnoses[i].ratio);
-        text(f, &inner, "text", r->diagnoses[i].text);
+        text(f, &inner, "fault", r->diagnoses[i].fault ? r->diagnoses[i].fault : "", NULL);
+        real(f, &inner, "ratio", r->diagnoses[i].ratio, NAN);
+        text(f, &inner, "text", r->diagnoses[i].text, NULL);
         fputc('}', f);
     }
     fputc(']', f);
@@ -253,57 +274,88 @@ static void print_repro(const att_record *r, FILE *f, bool *any)
         att_buf_add(&b, *c == '\'' ? "'\\''" : c, *c == '\'' ? 4 : 1);
     att_buf_printf(&b, " seed=%" PRIu64 "'", r->seed);
     if (!b.failed)
-        text(f, any, "repro", b.data);
+        text(f, any, "repro", b.data, NULL);
     att_buf_drop(&b);
 }
 
-void att_record_print(const att_record *r, FILE *f)
+/* The parameters, where the base's with those of the id in their place are others. */
+static void print_params(const att_record *r, const att_record *base, FILE *f, bool *any)
 {
+    char *known = base->params ? att_record_params(base->params, r) : NULL;
+
+    text(f, any, "params", r->params, known);
+    free(known);
+}
+
+static void print_metrics(const att_record *r, const att_record *base, FILE *f, bool *any)
+{
+    if (!r->n_metrics)
+        return;
+    key(f, any, "metrics");
+    for (size_t i = 0; i < r->n_metrics; i++) {
+        const att_metric *m = &r->metrics[i];
+        fputs(i ? ", " : "[", f);
+        att_metric_print(m, m->name ? att_record_metric(base, m->name) : NULL, true, f);
+    }
+    fputc(']', f);
+}
+
+/* Is there nothing to look into? */
+static bool is_quiet(const att_record *r)
+{
+    return r->status == ATT_PASS || r->status == ATT_HOLE || r->status == ATT_NO_POWER;
+}
+
+void att_record_print_beside(const att_record *r, const att_record *base, FILE *f)
+{
+    static const att_record nothing = {.chance = NAN, .class_ = -1};
+    const att_record *b = base ? base : &nothing;
     bool any = false;
 
     fputc('{', f);
-    real(f, &any, "chance", r->chance);
-    text(f, &any, "class", att_name_at(&att_names_class, r->class_));
+    real(f, &any, "chance", r->chance, b->chance);
+    text(f, &any, "class", att_name_at(&att_names_class, r->class_),
+         att_name_at(&att_names_class, b->class_));
     print_diagnoses(r, f, &any);
-    text(f, &any, "eval", r->measure ? r->measure : "");
-    text(f, &any, "family", r->family);
-    text(f, &any, "id", r->id ? r->id : "");
+    text(f, &any, "eval", r->measure ? r->measure : "", b->measure);
+    text(f, &any, "family", r->family, b->family);
+    text(f, &any, "id", r->id ? r->id : "", b->id);
     if (r->n_items) {
         key(f, &any, "items");
         print_items(r, f);
     }
-    text(f, &any, "kernel", r->kernel ? r->kernel : "");
-    if (r->kernel_seconds > 0)
-        real(f, &any, "kernel_time", r->kernel_seconds);
-    if (r->margin != 0.0)
-        real(f, &any, "margin", r->margin);
-    if (r->n_metrics) {
-        key(f, &any, "metrics");
-        for (size_t i = 0; i < r->n_metrics; i++) {
-            fputs(i ? ", " : "[", f);
-            print_metric(&r->metrics[i], f);
-        }
-        fputc(']', f);
-    }
-    if (r->oracle_seconds > 0)
-        real(f, &any, "oracle_time", r->oracle_seconds);
-    text(f, &any, "params", r->params);
+    text(f, &any, "kernel", r->kernel ? r->kernel : "", b->kernel);
+    real(f, &any, "kernel_time", fmax(r->kernel_seconds, 0), 0);
+    real(f, &any, "margin", r->margin, b->margin);
+    print_metrics(r, b, f, &any);
+    real(f, &any, "oracle_time", fmax(r->oracle_seconds, 0), 0);
+    print_params(r, b, f, &any);
     if (r->peak_bytes) {
         key(f, &any, "peak");
         fprintf(f, "%" PRId64, r->peak_bytes);
     }
-    text(f, &any, "reason", r->reason);
-    print_repro(r, f, &any);
-    key(f, &any, "required");
-    fputs(r->required ? "true" : "false", f);
-    key(f, &any, "seed");
-    fprintf(f, "%" PRIu64, r->seed);
+    text(f, &any, "reason", r->reason, NULL);
+    if (!base || !(b->id || is_quiet(r)))
+        print_repro(r, f, &any);
+    if (!base || r->required != b->required) {
+        key(f, &any, "required");
+        fputs(r->required ? "true" : "false", f);
+    }
+    if (!b->id) {
+        key(f, &any, "seed");
+        fprintf(f, "%" PRIu64, r->seed);
+    }
     if (r->signal) {
         key(f, &any, "signal");
         fprintf(f, "%d", r->signal);
     }
-    text(f, &any, "smallest", r->smallest);
-    text(f, &any, "status", att_outcome_name(r->status));
-    real(f, &any, "time", r->seconds);
+    text(f, &any, "smallest", r->smallest, NULL);
+    text(f, &any, "status", att_outcome_name(r->status), NULL);
+    real(f, &any, "time", r->seconds, NAN);
     fputc('}', f);
+}
+
+void att_record_print(const att_record *r, FILE *f)
+{
+    att_record_print_beside(r, NULL, f);
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "core/declare.h"
 #include "core/record.h"
+#include "core/record_base.h"
 
 static void drop_pairs(att_text_pair *pairs, size_t n)
 {
@@ -150,12 +151,20 @@ static void put_comparison(FILE *f, const att_comparison *c)
 
 static att_status print(const att_result *r, FILE *f, att_why *why)
 {
-    att_status st;
+    att_bases bases = {0};
+    att_status st = att_bases_make(r->records, r->n_records, &bases);
 
+    if (st) {
+        att_why_set(why, "no memory for the cases of a result");
+        return st;
+    }
     fputs("{\n\"cases\": [", f);
     for (size_t i = 0; i < r->n_records; i++) {
+        const att_record *c = &r->records[i];
+        att_record base;
         fputs(i ? ",\n" : "\n", f);
-        att_record_print(&r->records[i], f);
+        att_record_print_beside(
+            c, att_bases_find(&bases, c->measure, c->kernel, &base) ? &base : NULL, f);
     }
     fputs("\n],\n\"comparisons\": [", f);
     for (size_t i = 0; i < r->n_comparisons; i++) {
@@ -164,8 +173,10 @@ static att_status print(const att_result *r, FILE *f, att_why *why)
     }
     fputs("\n]", f);
     if ((st = put_facts(f, "env", r->env, r->n_env, why)))
-        return st;
+        goto done;
     put_text(f, "env_class", r->env_class);
+    fputs(",\n", f);
+    att_bases_print_evals(&bases, f);
     fprintf(f, ",\n\"gate\": %s,\n\"inputs\": [", r->gate ? r->gate : "null");
     for (size_t i = 0; i < r->n_inputs; i++) {
         fputs(i ? ",\n{\"name\": " : "\n{\"name\": ", f);
@@ -189,9 +200,13 @@ static att_status print(const att_result *r, FILE *f, att_why *why)
     put_text(f, "status", r->status);
     put_text(f, "suite", r->suite);
     if ((st = put_facts(f, "tool", r->tool, r->n_tool, why)))
-        return st;
+        goto done;
+    fputs(",\n", f);
+    att_bases_print_variants(&bases, f);
     fputs("\n}\n", f);
-    return ATT_OK;
+done:
+    att_bases_drop(&bases);
+    return st;
 }
 
 att_status att_result_write(const att_result *result, const char *path, att_why *why)

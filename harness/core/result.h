@@ -11,7 +11,7 @@
 #include "core/eval.h"
 
 #define ATT_RESULT_MAJOR 1
-#define ATT_RESULT_MINOR 1
+#define ATT_RESULT_MINOR 2
 
 /* What a case can end as. */
 typedef enum att_outcome {
@@ -143,7 +143,8 @@ double att_record_length(const att_record *record);
 void att_record_clear(att_record *record);
 void att_result_clear(att_result *result);
 
-/* result.json: one case a line, sorted keys, 17 digits.  Written through a temporary file. */
+/* result.json: one case a line, sorted keys, numbers that round-trip; what cases have in common
+ * stands in "evals" and "variants" (core/record_base.h).  Written through a temporary file. */
 att_status att_result_write(const att_result *result, const char *path, att_why *why);
 /* Refuses unknown majors, duplicate keys, damaged files. */
 att_status att_result_read(const char *path, att_result *out, att_why *why);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "core/declare.h"
 #include "core/record.h"
+#include "core/record_base.h"
 #include "core/result.h"
 
 #define LARGEST_FILE ((size_t)1 << 30)
@@ -237,17 +238,26 @@ static att_status cases(const cJSON *root, att_result *r, const place *at)
     void *made = NULL;
     size_t n = 0;
     att_why inner = {""};
+    att_bases bases = {0};
     att_status st = room(array, "cases", cJSON_IsArray(array), sizeof *r->records, &made, &n, at);
 
     if (st)
         return st;
     r->records = made;
-    for (const cJSON *c = array->child; c; c = c->next) {
-        if ((st = att_record_parse(c, &r->records[r->n_records], &inner))) {
-            att_why_set(at->why, "%s: %.450s", at->path, inner.text);
-            return st;
-        }
-        r->n_records++;
+    st = att_bases_read(root, &bases, &inner);
+    for (const cJSON *c = array->child; c && !st; c = c->next) {
+        const char *measure = NULL, *kernel = NULL;
+        att_record base;
+        att_json_text(c, "eval", &measure);
+        att_json_text(c, "kernel", &kernel);
+        bool known = att_bases_find(&bases, measure, kernel, &base);
+        st = att_record_parse_beside(c, known ? &base : NULL, &r->records[r->n_records], &inner);
+        r->n_records += !st;
+    }
+    att_bases_drop(&bases);
+    if (st) {
+        att_why_set(at->why, "%s: %.450s", at->path, inner.text);
+        return st;
     }
     return check_lines(r, at);
 }

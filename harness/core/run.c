@@ -68,13 +68,6 @@ static void on_signal(int number)
     caught = number;
 }
 
-static char *key_of(const runner *x, size_t i)
-{
-    char *key = NULL;
-
-    return asprintf(&key, "%s | %s", x->plan->cases[i].c->line, x->o->stamp) < 0 ? NULL : key;
-}
-
 static void tell(runner *x)
 {
     double now = att_clock_now() - x->begin;
@@ -105,9 +98,11 @@ static att_status finish(runner *x, size_t i, att_record *r, bool journaled, att
 
     r->required = p->required;
     if (!journaled && x->journal) {
-        char *key = key_of(x, i);
-        status = key ? att_journal_put(x->journal, key, r, why) : ATT_NO_MEMORY;
-        free(key);
+        att_record base;
+        status = att_record_base(&base, p->c)
+                     ? att_journal_put(x->journal, p->c->line, &base, r, why)
+                     : ATT_NO_MEMORY;
+        att_record_clear(&base);
     }
     att_verdict_case(p->c->eval, r);
     x->spent[p->row] += r->seconds;
@@ -176,11 +171,13 @@ static bool given_up(const runner *x, size_t i)
 /* Rows of the journal; false where there is none for case i. */
 static att_status recall(runner *x, size_t i, bool *found, att_why *why)
 {
-    att_record r = {0};
-    char *key = key_of(x, i);
-    att_status status = key ? att_journal_get(x->journal, key, &r, found, why) : ATT_NO_MEMORY;
+    const char *line = x->plan->cases[i].c->line;
+    att_record r = {0}, base;
 
-    free(key);
+    if (!att_record_base(&base, x->plan->cases[i].c))
+        return ATT_NO_MEMORY;
+    att_status status = att_journal_get(x->journal, line, &base, &r, found, why);
+    att_record_clear(&base);
     return status == ATT_OK && *found ? finish(x, i, &r, true, why) : status;
 }
 
@@ -418,7 +415,8 @@ att_status att_run_plan_measure(const att_run_plan *plan, const att_run_options 
     if (status == ATT_OK)
         status = att_declarations_fill(plan, result, why);
     if (status == ATT_OK && options->journal)
-        status = att_journal_open(options->journal, options->resume, &x.journal, why);
+        status =
+            att_journal_open(options->journal, options->resume, options->stamp, &x.journal, why);
     if (status == ATT_OK)
         status = measure(&x, why);
     if (x.journal && status == ATT_OK)

@@ -60,7 +60,7 @@ int att_worker_serve(const att_tables *tables, const att_options *options, const
             att_ctx_measure(registry, c, host, options, &shelf, &record);
         else
             refuse(&record, line, why.text);
-        if (getrusage(RUSAGE_SELF, &use) == 0)
+        if (record.status != ATT_HOLE && getrusage(RUSAGE_SELF, &use) == 0)
             record.peak_bytes = (int64_t)use.ru_maxrss * 1024;
         if (status == ATT_OK)
             status = answer(out, &record);

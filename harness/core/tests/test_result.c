@@ -155,7 +155,7 @@ static void a_case_stands_on_a_line_of_its_own(void)
     char *text = att_file_read(p.file, 1 << 20, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        lines += strstr(line, "\"repro\": \"attest repro '") != NULL;
+        lines += strstr(line, "\"id\": \"") != NULL;
     CU_ASSERT_EQUAL(lines, x.n_records);
     free(text);
     att_result_clear(&x);
@@ -221,12 +221,17 @@ static void lies_are_refused_by_name(void)
     static const struct {
         const char *from, *to, *says;
     } rows[] = {
-        {"\"1.1\"", "\"2.0\"", "schema version 2.0"},
-        {"\"1.1\"", "\"10.0\"", "schema version 10.0"},
-        {"\"1.1\"", "\"1\"", "schema version 1;"},
-        {"\"1.1\"", "1.1", "schema_version"},
+        {"\"1.2\"", "\"2.0\"", "schema version 2.0"},
+        {"\"1.2\"", "\"10.0\"", "schema version 10.0"},
+        {"\"1.2\"", "\"1\"", "schema version 1;"},
+        {"\"1.2\"", "1.2", "schema_version"},
         {"\"gate\": {", "\"suite\": {", "repeated key"},
         {"\"gate\": {\"failures\":[\"a: b\\n\"],\"verdict\":\"fail\"}", "\"gate\": 1", "\"gate\""},
+        {"\"evals\": [", "\"evals\": 7, \"x\": [", "\"evals\" is not an array"},
+        {"{\"eval\": \"lm.needle\"", "{\"evil\": 1", "\"eval\" is not a text"},
+        {"{\"eval\": \"lm.needle\"", "{\"eval\": \"parity\"", "parity is there twice"},
+        {"\"kernel\": \"flash_f32\"}", "\"kernel\": 1}", "\"kernel\" is not a text"},
+        {"#k haystack='a b'\"", "#k haystalk='a b'\"", "in the order of its measure's parameters"},
         {"\"status\": \"complete\"", "\"status\": \"fine\"", "status"},
         {"\"index\": 2", "\"index\": 4", "shard"},
         {"\"index\": 2", "\"index\": 0", "index"},
@@ -276,13 +281,107 @@ static void a_later_minor_with_new_members_is_read(void)
     CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, NULL), ATT_OK);
     char *text = att_file_read(p.file, 1 << 20, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    char *a = swapped(text, "\"1.1\"", "\"1.17\""),
+    char *a = swapped(text, "\"1.2\"", "\"1.17\""),
          *b = swapped(a, "\"seed\": 7", "\"colour\": [1], \"seed\": 7");
     CU_ASSERT_EQUAL(read_text(&p, b, strlen(b), NULL), ATT_OK);
     free(a);
     free(b);
     free(text);
     att_result_clear(&x);
+    place_drop(&p);
+}
+
+static size_t count(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+static void judged(att_metric *m, double limit, int verdict)
+{
+    m->limit = limit;
+    m->verdict = verdict;
+}
+
+/* Defaults, units and limits once; what a case has otherwise is its own. */
+static void what_cases_share_is_said_once(void)
+{
+    place p = place_make();
+    att_result x = {.run_id = made_text("r"), .shard = 1, .shards = 1}, y = {0};
+    att_why why = {""};
+
+    x.status = made_text("complete"), x.suite = made_text("s"), x.plan_hash = made_text("0");
+    x.env_class = made_text("e");
+    for (int i = 0; i < 4; i++) {
+        static const char *const all[] = {"b=2 word=a c=5", "b=1 word=a c=5", "b=1 word='x y' c=5",
+                                          "b=9 word=a c=5"};
+        static const char *const own[] = {"b=2", "", "word='x y'", "b=9"};
+        att_record *r = made_add(&x, "parity", i == 3 ? "topk{k=8}" : "flash_f32", own[i],
+                                 (uint64_t)i, ATT_PASS);
+        free(r->params);
+        r->params = made_text(all[i]);
+        r->required = i != 2;
+        r->class_ = i == 3 ? ATT_APPROX : ATT_EXACT;
+        judged(made_metric(r, "hull", ATT_LOWER, 0.5 * i), i == 3 ? NAN : 1, i == 3 ? -1 : 1);
+    }
+    judged(x.records[2].metrics, 0.25, 0);
+    x.records[2].status = ATT_FAIL;
+    CU_ASSERT_EQUAL_FATAL(att_result_write(&x, p.file, &why), ATT_OK);
+    char *text = att_file_read(p.file, 1 << 20, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"params\": \"b=1 word=a c=5\""));
+    CU_ASSERT(count(text, "\"params\"") == 1 && count(text, "\"unit\": \"count\"") == 1);
+    CU_ASSERT(count(text, "\"limit\": 1") == 1 && count(text, "\"limit\": null") == 1);
+    CU_ASSERT(count(text, "\"limit\": 0.25") == 1 && count(text, "\"required\": false") == 1);
+    CU_ASSERT(count(text, "\"repro\"") == 1 && count(text, "\"class\"") == 2);
+    free(text);
+    CU_ASSERT_EQUAL_FATAL(att_result_read(p.file, &y, &why), ATT_OK);
+    CU_ASSERT_EQUAL_FATAL(y.n_records, x.n_records);
+    for (size_t i = 0; i < x.n_records; i++) {
+        const att_record *a = &x.records[i], *b = &y.records[i];
+        CU_ASSERT_STRING_EQUAL(a->params, b->params);
+        CU_ASSERT_STRING_EQUAL(a->line, b->line);
+        CU_ASSERT(a->class_ == b->class_ && a->required == b->required && a->seed == b->seed);
+        CU_ASSERT_EQUAL_FATAL(b->n_metrics, 1);
+        const att_metric *m = a->metrics, *n = b->metrics;
+        CU_ASSERT(same(m->value, n->value) && same(m->limit, n->limit));
+        CU_ASSERT(m->verdict == n->verdict && m->better == n->better);
+        CU_ASSERT_STRING_EQUAL(m->unit, n->unit);
+    }
+    att_result_clear(&x);
+    att_result_clear(&y);
+    place_drop(&p);
+}
+
+/* Version 1.0 had no tables: each of its cases said everything. */
+static void a_result_of_the_first_version_is_read(void)
+{
+    static const char text[] =
+        "{\"cases\": [\n{\"class\": \"A\", \"eval\": \"parity\", \"id\": \"parity topk b=2\", "
+        "\"kernel\":"
+        " \"topk\", \"metrics\": [{\"better\": \"lower\", \"limit\": 1, \"name\": \"hull\", "
+        "\"unit\":"
+        " \"count\", \"value\": 0, \"verdict\": \"holds\"}], \"params\": \"b=2 c=1\", \"repro\":"
+        " \"attest repro 'parity topk b=2 seed=3'\", \"required\": false, \"seed\": 3, \"status\":"
+        " \"pass\"}], \"comparisons\": [], \"env\": {}, \"env_class\": \"\", \"inputs\": [],"
+        " \"plan\": \"\", \"run_id\": \"r\", \"schema_version\": \"1.0\", \"seconds\": 1, "
+        "\"shard\":"
+        " {\"index\": 1, \"of\": 1}, \"status\": \"complete\", \"suite\": \"\", \"tool\": {}}";
+    place p = place_make();
+    att_result y = {0};
+    att_why why = {""};
+
+    CU_ASSERT_FATAL(att_file_write(p.file, text, sizeof text - 1));
+    CU_ASSERT_EQUAL_FATAL(att_result_read(p.file, &y, &why), ATT_OK);
+    CU_ASSERT_EQUAL_FATAL(y.n_records, 1);
+    const att_record *r = y.records;
+    CU_ASSERT(strcmp(r->line, "parity topk b=2 seed=3") == 0 && strcmp(r->params, "b=2 c=1") == 0);
+    CU_ASSERT(r->class_ == ATT_APPROX && !r->required && r->n_metrics == 1);
+    CU_ASSERT(r->metrics[0].limit == 1 && r->metrics[0].verdict == 1);
+    att_result_clear(&y);
     place_drop(&p);
 }
 
@@ -326,6 +425,8 @@ int main(int argc, char **argv)
                                         TEST(a_truncated_file_is_corrupt_wherever_it_ends),
                                         TEST(lies_are_refused_by_name),
                                         TEST(a_later_minor_with_new_members_is_read),
+                                        TEST(what_cases_share_is_said_once),
+                                        TEST(a_result_of_the_first_version_is_read),
                                         TEST(a_fact_named_twice_is_not_written),
                                         TEST(a_missing_file_and_an_unwritable_place_are_io_errors),
                                         CU_TEST_INFO_NULL};
