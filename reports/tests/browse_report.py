@@ -154,7 +154,7 @@ def make_hostile(run, folder):
         text = f.read()
     word = HOSTILE.replace("/", "\\/")
     with open(os.path.join(folder, "result.json"), "w", encoding="utf-8") as f:
-        f.write(text.replace('"causal_top_left"', f'"{word}"'))
+        f.write(text.replace("causal_top_left", word))
     subprocess.run([ATTEST, "report", "--only", "html", folder], check=True,
                    stdout=subprocess.DEVNULL)
 
