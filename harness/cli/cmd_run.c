@@ -250,46 +250,51 @@ static att_status cut_plan(const options *o, work *w, att_why *why)
 
 /* A folder that a run of another plan, or of another shard, began is not this run's to go on with;
  * one without a plan was left before anything was measured. */
-static att_status check_resumed(const work *w, const char *path, att_why *why)
+static att_status check_resumed(const att_plan_file *now, const char *path, att_why *why)
 {
     att_plan_file before = {0};
 
     if (access(path, F_OK) != 0)
         return ATT_OK;
     att_status status = att_plan_file_read(path, &before, why);
-    if (status != ATT_OK)
-        return status;
-    if (strcmp(before.hash, w->whole.hash) != 0 || before.shard != w->shard.index ||
-        before.cut.of != w->cut.of ||
-        memcmp(before.cut.home, w->cut.home, w->cut.n * sizeof *w->cut.home) != 0) {
-        att_why_set(why, "%s: shard %lld of %lld of plan %s, asked for is %lld of %lld of %s", path,
-                    (long long)before.shard, (long long)before.cut.of, before.hash,
-                    (long long)w->shard.index, (long long)w->cut.of, w->whole.hash);
+    if (status == ATT_OK && !att_plan_file_same(&before, now)) {
+        att_why_set(why,
+                    "%s: shard %lld of %lld of plan %s; asked for is shard %lld of %lld of plan %s",
+                    path, (long long)before.shard, (long long)before.of, before.hash,
+                    (long long)now->shard, (long long)now->of, now->hash);
         status = ATT_INVALID;
     }
     att_plan_file_drop(&before);
     return status;
 }
 
-/* The folder with its plan, before anything is measured. */
-static att_status open_folder(const att_cli *cli, const options *o, const work *w,
-                              const att_result *result, char *folder, size_t size, char *stamp,
-                              size_t stamp_size, att_why *why)
+/* The folder of a run that goes on: of this plan, and not done any more. */
+static att_status reopen_folder(const att_plan_file *plan, const char *folder, att_why *why)
 {
     char path[4200];
-    att_status status = stamp_of(cli, o, result, stamp, stamp_size, why);
 
-    if (status == ATT_OK && o->resume) {
+    snprintf(path, sizeof path, "%s/plan.json", folder);
+    att_status status = check_resumed(plan, path, why);
+    snprintf(path, sizeof path, "%s/DONE", folder);
+    if (status == ATT_OK && unlink(path) != 0 && errno != ENOENT) {
+        att_why_set(why, "%s: can't be removed: %s", path, strerror(errno));
+        status = ATT_IO;
+    }
+    return status;
+}
+
+/* The folder with its plan, before anything is measured. */
+static att_status open_folder(const options *o, const att_plan_file *plan, char *folder,
+                              size_t size, att_why *why)
+{
+    char path[4200];
+    att_status status;
+
+    if (o->resume) {
         snprintf(folder, size, "%s", o->resume);
-        snprintf(path, sizeof path, "%s/plan.json", folder);
-        status = check_resumed(w, path, why);
-        snprintf(path, sizeof path, "%s/DONE", folder);
-        if (status == ATT_OK && unlink(path) != 0 && errno != ENOENT) {
-            att_why_set(why, "%s: can't be removed: %s", path, strerror(errno));
-            status = ATT_IO;
-        }
-    } else if (status == ATT_OK) {
-        status = att_run_folder_make(o->out, w->whole.hash, folder, size, why);
+        status = reopen_folder(plan, folder, why);
+    } else {
+        status = att_run_folder_make(o->out, plan->hash, folder, size, why);
         if (status == ATT_OK)
             att_run_folder_latest(o->out, folder);
     }
@@ -301,7 +306,7 @@ static att_status open_folder(const att_cli *cli, const options *o, const work *
         return ATT_IO;
     }
     snprintf(path, sizeof path, "%s/plan.json", folder);
-    return att_plan_file_write(&w->whole, &w->cut, w->shard.index, stamp, path, why);
+    return att_plan_file_write(plan, path, why);
 }
 
 static att_status run_plan(const att_cli *cli, const options *o, att_registry *registry,
@@ -310,10 +315,16 @@ static att_status run_plan(const att_cli *cli, const options *o, att_registry *r
 {
     char journal[4200], log[4200], stamp[1024], datasets[4200];
     const att_run_plan *plan = &w->part;
+    att_plan_file file = {0};
     att_status status = att_env_fill(cli->kernels->isa, result, why);
 
     if (status == ATT_OK)
-        status = open_folder(cli, o, w, result, folder, size, stamp, sizeof stamp, why);
+        status = stamp_of(cli, o, result, stamp, sizeof stamp, why);
+    if (status == ATT_OK)
+        status = att_plan_file_of(&w->whole, &w->cut, w->shard.index, stamp, &file, why);
+    if (status == ATT_OK)
+        status = open_folder(o, &file, folder, size, why);
+    att_plan_file_drop(&file);
     if (status != ATT_OK)
         return status;
     snprintf(journal, sizeof journal, "%s/run.db", folder);

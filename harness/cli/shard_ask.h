@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "base/why.h"
 #include "attn.h"
+#include "base/why.h"
 
 typedef struct att_shard_ask {
     int64_t index, of;  /* 1 of 1 where nobody asks for another */

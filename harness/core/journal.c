@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -192,6 +193,12 @@ static att_status make_tables(att_journal *j, att_why *why)
     return st ? st : demand(j, "PRAGMA user_version", "2", "the journal of another version", why);
 }
 
+static bool prepare_get(att_journal *j)
+{
+    return sqlite3_prepare_v2(j->db, "SELECT record, hash FROM cases WHERE key = ? AND line = ?",
+                              -1, &j->get, NULL) == SQLITE_OK;
+}
+
 static att_status prepare(att_journal *j, bool resume, att_why *why)
 {
     att_status st;
@@ -210,8 +217,7 @@ static att_status prepare(att_journal *j, bool resume, att_why *why)
                            "INSERT INTO cases (key, line, stamp, status, record, hash) "
                            "VALUES (?,?,?,?,?,?)",
                            -1, &j->put, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(j->db, "SELECT record, hash FROM cases WHERE key = ? AND line = ?", -1,
-                           &j->get, NULL) != SQLITE_OK)
+        !prepare_get(j))
         return failed(j, why);
     return ATT_OK;
 }
@@ -237,6 +243,55 @@ att_status att_journal_open(const char *path, bool resume, const char *stamp, at
     }
     st = prepare(j, resume, why);
 done:
+    if (st)
+        att_journal_close(j);
+    else
+        *out = j;
+    return st;
+}
+
+/* A file's path as a URI of SQLite's. */
+static bool uri_of(const char *path, att_buf *out)
+{
+    att_buf_puts(out, "file:");
+    for (const char *c = path; *c; c++)
+        if (strchr("%?#", *c))
+            att_buf_printf(out, "%%%02x", (unsigned)(unsigned char)*c);
+        else
+            att_buf_add(out, c, 1);
+    att_buf_puts(out, "?immutable=1");
+    return !out->failed;
+}
+
+att_status att_journal_read(const char *path, const char *stamp, att_journal **out, att_why *why)
+{
+    att_journal *j = calloc(1, sizeof *j);
+    att_buf name = {0};
+    struct stat log;
+    att_status st = ATT_NO_MEMORY;
+
+    att_buf_printf(&name, "%s-wal", path);
+    const bool left = !name.failed && stat(name.data, &log) == 0 && log.st_size > 0;
+    att_buf_drop(&name);
+    if (!j || !(j->path = strdup(path)) || !(j->stamp = strdup(stamp)) || !uri_of(path, &name)) {
+        att_why_set(why, "%s: no memory", path);
+        goto done;
+    }
+    st = ATT_IO;
+    if (left) {
+        att_why_set(why, "%s: in use, or left by a run that was killed: resume it first", path);
+        goto done;
+    }
+    if (sqlite3_open_v2(name.data, &j->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
+        SQLITE_OK) {
+        att_why_set(why, "%s: %s", path, j->db ? sqlite3_errmsg(j->db) : "no memory");
+        goto done;
+    }
+    st = demand(j, "PRAGMA user_version", "2", "the journal of another version", why);
+    if (!st && !prepare_get(j))
+        st = failed(j, why);
+done:
+    att_buf_drop(&name);
     if (st)
         att_journal_close(j);
     else

@@ -18,6 +18,10 @@ typedef struct att_journal att_journal;
 att_status att_journal_open(const char *path, bool resume, const char *stamp, att_journal **out,
                             att_why *why);
 
+/* Opens a journal that is not written any more, to read rows of; nothing beside it is made or
+ * changed.  IO where it can't be read, or was not closed: a run is writing it, or was killed. */
+att_status att_journal_read(const char *path, const char *stamp, att_journal **out, att_why *why);
+
 /* Adds a row.  Rows are committed together, at most 200 ms or 256 rows after the first of them.
  * INVALID for a line that is there under the stamp: nothing runs twice.  base: what the reader will
  * know of the case (att_record_print_beside); NULL = nothing. */

@@ -28,21 +28,27 @@ void att_cut_drop(att_cut *cut);
 att_status att_cut_part(const att_run_plan *plan, const att_cut *cut, int64_t shard,
                         att_run_plan *part, att_why *why);
 
-/* plan.json of a run: the whole plan, the cut, which shard of it the run is, and the stamp of its
- * journal's keys. */
+/* plan.json of a run: the cases of its shard and where they stand in the whole plan, and the stamp
+ * of its journal's keys. */
 typedef struct att_plan_file {
     char *suite, *stamp;
-    char hash[17];
-    int64_t shard;
-    att_cut cut;
-    char **lines; /* cut.n of them */
+    char hash[17];     /* of the whole plan's lines in order */
+    int64_t shard, of; /* 1 of 1: all of the plan */
+    size_t whole;      /* cases of the whole plan */
+    char **lines;      /* n of them */
+    size_t *at;        /* rising, below `whole` */
+    size_t n;
 } att_plan_file;
 
+/* What is to be written of a shard; owns copies.  NO_MEMORY. */
+att_status att_plan_file_of(const att_run_plan *plan, const att_cut *cut, int64_t shard,
+                            const char *stamp, att_plan_file *out, att_why *why);
 /* IO. */
-att_status att_plan_file_write(const att_run_plan *plan, const att_cut *cut, int64_t shard,
-                               const char *stamp, const char *path, att_why *why);
-/* IO where it can't be read; CORRUPT where it is no plan, or its hash is not that of its lines. */
+att_status att_plan_file_write(const att_plan_file *file, const char *path, att_why *why);
+/* IO where it can't be read; CORRUPT where it is no plan. */
 att_status att_plan_file_read(const char *path, att_plan_file *out, att_why *why);
+/* Same cases of the same plan, cut the same?  The stamp does not matter. */
+bool att_plan_file_same(const att_plan_file *a, const att_plan_file *b);
 void att_plan_file_drop(att_plan_file *file);
 
 #endif
